@@ -1,0 +1,1 @@
+"""The doors: HTTP service, command line and page; settings; assembly."""

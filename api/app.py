@@ -1,0 +1,71 @@
+"""The HTTP service as an ASGI application: routes, problems, limits and life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from api import problems
+from api.middleware import Doorkeeper
+from api.models.inputs import DocumentsIn
+from api.models.output import ProblemOut
+from api.routes import answers, documents, jobs, operations, page, search
+from api.service import make_service
+
+if TYPE_CHECKING:
+    from api.build import Application  # which imports every engine
+
+
+def create_app(application: Application, *, token: str | None = None) -> FastAPI:
+    """The service around `application`, which is closed when the service shuts down.
+
+    `token` lets callers that can read the data folder ingest paths; None lets nobody.
+    """
+    service = make_service(application, token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    # No /docs: its page loads scripts from elsewhere, and this service works without a network.
+    app = FastAPI(
+        title="Thrifty RAG",
+        version=operations.project_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    problems.install(app)
+    for room in (answers, search, documents, jobs, operations, page):
+        app.include_router(room.router)
+    page.install_assets(app)
+    settings = application.settings.server
+    app.add_middleware(
+        Doorkeeper,
+        allowed_hosts=settings.allowed_hosts,
+        max_body_bytes=settings.max_body_bytes,
+        metrics=service.metrics,
+    )
+    _document_shared_models(app)
+    return app
+
+
+def _document_shared_models(app: FastAPI) -> None:
+    """Put the models that routes name by reference alone into the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in (ProblemOut, DocumentsIn):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

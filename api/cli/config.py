@@ -1,0 +1,19 @@
+"""`rag config`: the settings as they are in effect, and which tiers are live and why."""
+
+from __future__ import annotations
+
+from api.cli.options import JsonOption, print_json
+
+
+def config(json: JsonOption = False) -> None:
+    """Show the effective settings, secrets hidden, and which tiers are live and why."""
+    from api.cli.tables import print_config
+    from api.settings import load_settings
+    from api.tiers import tiers
+
+    settings, live = load_settings(), tiers()
+    if json:
+        rows = [{"tier": tier.name, "live": tier.is_live, "why": tier.why} for tier in live]
+        print_json({"settings": settings.model_dump(mode="json"), "tiers": rows})
+    else:
+        print_config(settings, live)

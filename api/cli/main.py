@@ -1,0 +1,95 @@
+"""`rag`: puts the commands together, and turns every error into one line and an exit code.
+
+0: done. 1: an error, told in one line on standard error. 2: wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from api.cli.ask import ask
+from api.cli.config import config
+from api.cli.documents import documents, forget
+from api.cli.ingest import ingest
+from api.cli.serve import serve
+from rag.errors import RagError
+
+if TYPE_CHECKING:
+    from api.build import Application
+    from api.client import Build
+    from api.settings import Settings
+
+
+class _Commands(TyperGroup):
+    """The commands, whose errors end in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RagError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+def run() -> None:
+    """The command `rag`."""
+    try:
+        make_app(_build)()
+    except Exception as error:
+        if os.environ.get("RAG_LOG__LEVEL", "").lower() == "debug":
+            raise
+        typer.echo(
+            f"error: unexpected {type(error).__name__}: {error} "
+            "(set RAG_LOG__LEVEL=debug to see where)",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def make_app(build: Build) -> typer.Typer:
+    """The commands, working on what `build` makes of the settings."""
+    app = typer.Typer(
+        name="rag",
+        cls=_Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"obj": build, "help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_rag)
+    for command in (ingest, ask, serve, documents, forget, config):
+        app.command()(command)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("thrifty-rag"))
+        raise typer.Exit
+
+
+def _rag(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Answers from your documents, with exact citations, and what each answer cost.
+
+    Exit codes: 0 done, 1 an error (one line on standard error), 2 wrong usage.
+    """
+
+
+def _build(settings: Settings) -> Application:
+    from api.build import build
+
+    return build(settings)

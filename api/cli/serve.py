@@ -1,0 +1,113 @@
+"""`rag serve`: the HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.options import JsonOption, print_json, print_note
+from rag.errors import ServiceError, SettingsError
+
+if TYPE_CHECKING:
+    from api.client import Build
+    from api.lock import Holder
+    from api.settings import Settings
+
+STOP_WITHIN_S = 10
+BACKLOG = 2048
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address; by default server.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; by default server.port.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Serve HTTP: the page at `/`, the API at `/v1`. The other commands then go through it."""
+    from api.settings import load_settings
+
+    given = {"host": host, "port": port}
+    server = {name: value for name, value in given.items() if value is not None}
+    asyncio.run(_serve(load_settings({"server": server} if server else None), ctx.obj, json))
+
+
+async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
+    from api.client import take_or_find
+    from api.lock import DataLock
+
+    lock = DataLock(settings.data_dir)
+    turn = await take_or_find(lock, settings, print_note)
+    if turn.own is None:
+        assert turn.service is not None
+        raise ServiceError(
+            f"{settings.data_dir} is served at {turn.service.url} already, by process "
+            f"{turn.service.pid}: use that, or stop it"
+        )
+    try:
+        with _bind(settings.server.host, settings.server.port) as listener:
+            url = _url(listener)
+            server = _make_server(settings, build, turn.own)
+            lock.announce(turn.own, url)
+            if as_json:
+                print_json({"url": url, "pid": turn.own.pid})
+            else:
+                typer.echo(f"serving {settings.data_dir} at {url} (stop with Ctrl-C)")
+            await server.serve(sockets=[listener])
+    finally:
+        lock.release()
+
+
+def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
+    """The server, which closes the application when it is told to stop."""
+    import logging
+
+    import uvicorn
+
+    from api.app import create_app
+
+    logging.basicConfig(
+        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    app = create_app(build(settings), token=holder.token)
+    # The server gives every signal that stopped it to the handlers from before it: they must not
+    # kill the process before it has let go of the lock.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: None)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+    )
+    return uvicorn.Server(config)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named: asyncio turns off Nagle's algorithm only where it reads TCP, and
+    # with it on, every answer waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere it would let a second service take the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"port {port} of {host} cannot be used ({error.strerror}): "
+            "stop what uses it, or give another with --port"
+        ) from None
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

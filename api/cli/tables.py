@@ -1,0 +1,122 @@
+"""What the commands print for people, on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from api.models.answers import AnswerOut
+from api.models.documents import DocumentOut, ForgetOut, ReportOut
+from api.settings import Settings, setting_paths
+from api.tiers import TierState
+
+PIPE_WIDTH = 10_000
+"""Columns where nobody looks: what reads from a pipe wants one line a row."""
+
+
+def print_answer(answer: AnswerOut) -> None:
+    """The answer, its citations, and one line of tier, confidence and cost."""
+    console = _console()
+    console.print(Text(answer.answer))
+    if answer.degraded_because:
+        console.print(Text(f"degraded: {answer.degraded_because}"))
+    for citation in answer.citations:
+        page = "" if citation.page is None else f", page {citation.page}"
+        console.print()
+        console.print(Text(f"[{citation.marker}] {citation.title} ({citation.source}{page})"))
+        console.print(Padding.indent(Text(f"“{citation.quote}”", style="dim"), 4))
+    cost = answer.cost
+    console.print()
+    console.print(
+        Text(
+            f"{answer.tier} · {answer.status} · confidence {answer.confidence:.2f} · "
+            f"cost {_dollars(cost.total_usd)} · baseline {_dollars(cost.baseline_usd)} · "
+            f"saved {_dollars(cost.saved_usd)}"
+        )
+    )
+
+
+def print_report(report: ReportOut, is_plan: bool) -> None:
+    """Counts of every outcome, then what failed and why."""
+    console = _console()
+    table = Table("outcome", "sources", title="would be done" if is_plan else None)
+    table.columns[1].justify = "right"
+    for outcome, count in report.counts.items():
+        table.add_row(outcome, f"{count:,}", style="red" if outcome == "failed" and count else None)
+    console.print(table)
+    embedded = "" if is_plan else f", {report.chunks_embedded:,} of them embedded,"
+    console.print(
+        Text(
+            f"collection {report.collection}: {report.chunks:,} chunks{embedded} "
+            f"in {report.seconds:.1f} s"
+        )
+    )
+    for item in report.items:
+        if item.outcome == "failed":
+            reason = (item.reason or "").removeprefix(item.source).strip()
+            console.print(Text(f"failed: {item.source} {reason}"), soft_wrap=True)
+
+
+def print_documents(documents: Sequence[DocumentOut]) -> None:
+    """A row for each document."""
+    console = _console()
+    if not documents:
+        console.print("no documents: `rag ingest PATH` brings some in")
+        return
+    table = Table("collection", "id", "title", "chunks", "sources")
+    table.columns[1].no_wrap = True
+    table.columns[3].justify = "right"
+    for document in documents:
+        table.add_row(
+            Text(document.collection),
+            Text(document.document_id),
+            Text(document.title),
+            f"{document.chunks:,}",
+            Text(", ".join(document.sources)),
+        )
+    console.print(table)
+
+
+def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
+    """What was there before, and what is there after."""
+    table = Table("forgotten", "its chunks before", "after", "documents before", "after")
+    for proof in proofs:
+        table.add_row(
+            Text(proof.document_id),
+            f"{proof.chunks_before:,}",
+            f"{proof.chunks_after:,}",
+            f"{proof.documents_before:,}",
+            f"{proof.documents_after:,}",
+        )
+    _console().print(table)
+
+
+def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:
+    """Every setting with its value, then every tier."""
+    console = _console()
+    values = settings.model_dump(mode="json")
+    table = Table("setting", "value")
+    for path in setting_paths():
+        value = values
+        for name in path:
+            value = value[name]
+        table.add_row(".".join(path), Text("unset" if value is None else str(value)))
+    console.print(table)
+    live = Table("tier", "live", "why")
+    for tier in tiers:
+        live.add_row(tier.name, "yes" if tier.is_live else "no", tier.why)
+    console.print(live)
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False)
+
+
+def _dollars(usd: str | None) -> str:
+    return "unknown" if usd is None else f"${usd}"

@@ -1,0 +1,61 @@
+"""The one interface of every command, and its first form: the application in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from api.ingesting import ingest_paths, list_documents
+from api.models.answers import AnswerOut
+from api.models.documents import DocumentOut, ForgetOut, ReportOut
+from api.models.inputs import AnswerIn, DocumentsIn
+from indexing.report import OnProgress
+
+if TYPE_CHECKING:
+    from api.build import Application  # which imports every engine
+
+
+class Door(Protocol):
+    """What a command can do; it need not know where that happens."""
+
+    async def ask(self, asked: AnswerIn) -> AnswerOut:
+        """The answer to a question."""
+
+    async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
+        """Ingest the paths, and wait until that is done."""
+
+    async def documents(self, collection: str | None) -> list[DocumentOut]:
+        """The documents of a collection, or (None) of all."""
+
+    async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
+        """Delete documents, with proof; nothing is deleted when one of them is unknown."""
+
+
+class LocalDoor:
+    """Works in this process, which must hold the data folder."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def ask(self, asked: AnswerIn) -> AnswerOut:
+        """The answer to a question."""
+        settings = self._application.settings
+        answer = await self._application.pipeline.answer(
+            asked.to_question(settings.collection),
+            asked.max_context_tokens or settings.context.max_tokens,
+        )
+        return AnswerOut.of(answer)
+
+    async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
+        """Ingest the paths."""
+        collection = asked.collection or self._application.settings.collection
+        return ReportOut.of(await ingest_paths(self._application, asked, collection, on_progress))
+
+    async def documents(self, collection: str | None) -> list[DocumentOut]:
+        """The documents of a collection, or (None) of all."""
+        return await list_documents(self._application, collection)
+
+    async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
+        """Delete documents, with proof; nothing is deleted when one of them is unknown."""
+        reports = await self._application.ingestion.forget(collection, document_ids)
+        return [ForgetOut.of(report) for report in reports]

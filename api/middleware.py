@@ -1,0 +1,148 @@
+"""What happens to every request before and after its route, as one plain ASGI layer.
+
+Refuses foreign hosts and bodies that are too large, adds security headers, turns the unexpected
+into a problem document, writes one log line, and counts. Never logs a query, a body or a header.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from http import HTTPMethod, HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.admission import ClientLeftError
+from api.metrics import Metrics
+from api.problems import http_problem, internal_problem, problem_response
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+CLIENT_LEFT = 499
+"""The status in logs and metrics, after nginx, of a request whose client left."""
+METHODS = frozenset(method.value for method in HTTPMethod)
+
+_log = logging.getLogger(__name__)
+
+
+class Doorkeeper:
+    """The layer; `allowed_hosts` are the names under which the service may be called."""
+
+    def __init__(
+        self, app: ASGIApp, *, allowed_hosts: Collection[str], max_body_bytes: int, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._max_body_bytes = max_body_bytes
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        sender = _Sender(send)
+        try:
+            await self._serve(scope, receive, sender)
+        except ClientLeftError:
+            sender.status = CLIENT_LEFT
+        except Exception:
+            _log.exception("unexpected error in %s %s", scope["method"], scope["path"])
+            if sender.status is None:
+                await problem_response(internal_problem())(scope, receive, sender)
+        finally:
+            status = sender.status or CLIENT_LEFT
+            ms = (time.perf_counter() - started) * 1000
+            _log.info("%s %s %d %.1f ms", scope["method"], _printable(scope["path"]), status, ms)
+            self._metrics.count_request(_route(scope), _method(scope), status)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            self._check_origin(headers)
+            limited = self._limit_body(headers, receive)
+        except HTTPException as error:
+            await problem_response(http_problem(error), {"Connection": "close"})(
+                scope, receive, send
+            )
+            return
+        await self._app(scope, limited, send)
+
+    def _check_origin(self, headers: Headers) -> None:
+        """No foreign web page may call: neither by another name for this address, nor at all."""
+        host = headers.get("host", "")
+        name = urlsplit(f"//{host}").hostname or ""
+        if name not in self._allowed_hosts:
+            raise HTTPException(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"the host {host[:100]!r} is not one of this service: "
+                "add it to the setting server.allowed_hosts",
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN,
+                f"the page {origin[:100]!r} may not call this service: call it from its own page",
+            )
+
+    def _limit_body(self, headers: Headers, receive: Receive) -> Receive:
+        limit = self._max_body_bytes
+        declared = headers.get("content-length", "0")
+        too_large = HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body is larger than the limit of {limit:,} bytes: send less at once, "
+            "or raise the setting server.max_body_bytes",
+        )
+        if declared.isdecimal() and int(declared) > limit:
+            raise too_large
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise too_large
+            return message
+
+        return limited
+
+
+class _Sender:
+    """Adds the security headers, and remembers the status that was sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+def _method(scope: Scope) -> str:
+    """The method; whatever callers make up counts as one."""
+    method: str = scope["method"]
+    return method if method in METHODS else "other"
+
+
+def _printable(path: str) -> str:
+    """The path in one line, whatever it holds."""
+    return path.encode("unicode_escape").decode("ascii")[:300]

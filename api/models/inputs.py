@@ -1,0 +1,266 @@
+"""What callers may send, checked. A field that no model has is refused by name.
+
+Ranges that the pipeline keeps are stated with the pipeline's own constants.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import PurePath
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+    model_validator,
+)
+
+from api.settings import COLLECTION_PATTERN
+from indexing.readers.content import clean_text
+from indexing.readers.jsonl import MAX_ID_CHARS
+from rag.errors import FilterError
+from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
+from rag.types import Question, Scalar, Tier
+
+MAX_FILTERS = 32
+MAX_FILTER_VALUES = 1_000
+MAX_SHOWN_CHARS = 60
+MAX_INTEGER = 2**63 - 1  # what stores can hold
+
+
+def check_collection(name: str) -> str:
+    """The name itself. Raises ValueError when a collection cannot be called so."""
+    if not re.fullmatch(COLLECTION_PATTERN, name):
+        raise ValueError("use 1 to 100 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _check_filters(value: object) -> dict[str, tuple[Scalar, ...]]:
+    """Every field with the values that are allowed. Raises FilterError."""
+    if not isinstance(value, Mapping) or len(value) > MAX_FILTERS:
+        raise FilterError(
+            f"filters must be an object of at most {MAX_FILTERS} fields: "
+            'give {"field": value} or {"field": [values]}'
+        )
+    filters: dict[str, tuple[Scalar, ...]] = {}
+    for name, wanted in value.items():
+        values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        shown = ascii(str(name)[:MAX_SHOWN_CHARS])
+        if not 1 <= len(values) <= MAX_FILTER_VALUES:
+            raise FilterError(
+                f"filter {shown} has {len(values):,} values: give 1 to {MAX_FILTER_VALUES:,}"
+            )
+        if not all(_is_comparable(one) for one in values):
+            raise FilterError(
+                f"filter {shown} holds a value that cannot be compared: "
+                "give text, a number, true or false, or a list of them"
+            )
+        filters[str(name)] = values
+    return filters
+
+
+def _check_characters(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("it holds half a character (a lone surrogate): send whole ones")
+    return text
+
+
+def _check_value(value: object) -> object:
+    if not _is_comparable(value):
+        raise ValueError("give text, a number of 64 bits, true or false")
+    return value
+
+
+def _is_comparable(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return _check_characters(value) == value
+    return isinstance(value, int) and abs(value) <= MAX_INTEGER
+
+
+Value = Annotated[
+    Any,
+    AfterValidator(_check_value),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+Collection = Annotated[
+    str, AfterValidator(check_collection), Field(description="Unset: the default collection.")
+]
+Filters = Annotated[
+    dict[str, tuple[Any, ...]],
+    BeforeValidator(_check_filters),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Field of the chunk (document_id, source, title) or of the document's "
+            "metadata: the value that it must have, or a list of which one suffices.",
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": ["string", "number", "boolean"]},
+                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
+                ]
+            },
+        }
+    ),
+]
+ContextTokens = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=MAX_CONTEXT_TOKENS,
+        description="Tokens of context at most; unset: the setting context.max_tokens.",
+    ),
+]
+
+
+class Input(BaseModel):
+    """Root of what callers send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Asked(Input):
+    question: Annotated[str, AfterValidator(_check_characters)] = Field(
+        description="What is asked, in plain words."
+    )
+    collection: Collection | None = None
+
+    def to_question(self, default_collection: str) -> Question:
+        """The question as the pipeline takes it."""
+        return Question(self.question, self.collection or default_collection)
+
+
+class _FilteredAsked(_Asked):
+    filters: Filters = Field(default_factory=dict)
+
+    def to_question(self, default_collection: str) -> Question:
+        """The question as the pipeline takes it."""
+        return Question(self.question, self.collection or default_collection, self.filters)
+
+
+class AnswerIn(_FilteredAsked):
+    """A question to answer."""
+
+    max_context_tokens: ContextTokens | None = None
+    conversation_id: str | None = Field(
+        default=None, max_length=200, description="Accepted for later; not used yet."
+    )
+    tier: Tier | None = Field(default=None, description="Who must write the answer.")
+    max_cost_usd: Decimal | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="Dollars at most for this answer."
+    )
+    stream: StrictBool = Field(
+        default=False,
+        description="Answer as server-sent events: `delta` with a piece of the text, then "
+        "`answer` with the whole object, or `error` with a problem.",
+    )
+
+
+class SearchIn(_FilteredAsked):
+    """A question to find chunks for."""
+
+    k: Annotated[int, Field(strict=True, ge=1, le=MAX_HITS, description="Hits at most.")] = 10
+
+
+class ContextIn(_Asked):
+    """A question to gather a context for."""
+
+    max_context_tokens: ContextTokens | None = None
+
+
+def _check_text(text: str) -> str:
+    if not clean_text(text).strip():
+        raise ValueError("the text is empty: write something into it, or leave the document out")
+    return text
+
+
+def _check_id(given: str) -> str:
+    cleaned = clean_text(given).strip()
+    if not cleaned or "\n" in cleaned or len(cleaned) > MAX_ID_CHARS:
+        raise ValueError(f"give one line of 1 to {MAX_ID_CHARS} characters")
+    return cleaned
+
+
+class TextIn(Input):
+    """One document that comes as text."""
+
+    id: Annotated[str, AfterValidator(_check_id)] | None = Field(
+        default=None,
+        description="Sending the same id again replaces the document; unset: from its content.",
+    )
+    title: str = Field(default="", max_length=2_000)
+    text: Annotated[str, AfterValidator(_check_text)]
+    metadata: dict[
+        Annotated[str, Field(min_length=1, max_length=200)],
+        Value,
+    ] = Field(default_factory=dict, description="What filters can ask for.")
+
+
+class DocumentsIn(Input):
+    """Documents to ingest: texts, or (the command line on this machine only) paths."""
+
+    collection: Collection | None = None
+    documents: list[TextIn] | None = Field(default=None, min_length=1)
+    paths: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None,
+        min_length=1,
+        description="Absolute paths on the service's machine; needs the token that the service "
+        "keeps in its data folder.",
+    )
+    sync: StrictBool = Field(
+        default=False, description="For paths: also remove what is gone under them."
+    )
+    dry_run: StrictBool = Field(
+        default=False, description="For paths: only say what would be done."
+    )
+
+    @model_validator(mode="after")
+    def _check_one_kind(self) -> Self:
+        if (self.documents is None) == (self.paths is None):
+            raise ValueError("give documents or paths, one of them")
+        if self.documents is not None and (self.sync or self.dry_run):
+            raise ValueError("sync and dry_run are for paths: leave them out")
+        if self.sync and self.dry_run:
+            raise ValueError("a dry run does not show what sync would remove: give one of them")
+        ids = Counter(text.id for text in self.documents or () if text.id is not None)
+        repeated = [name for name, count in ids.items() if count > 1]
+        if repeated:
+            raise ValueError(f"two documents have the id {repeated[0]!r}: give each its own")
+        if not all(PurePath(path).is_absolute() for path in self.paths or ()):
+            raise ValueError("paths must be absolute")
+        return self
+
+
+def validation_lines(errors: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """What pydantic found, as pairs of field and message: value, limit and mend."""
+    return [_validation_line(error) for error in errors]
+
+
+def _validation_line(error: Mapping[str, Any]) -> tuple[str, str]:
+    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path")]
+    field = "".join(one if one.isprintable() else "?" for one in ".".join(place))[:MAX_SHOWN_CHARS]
+    if not field and error["type"] in ("missing", "model_type", "model_attributes_type"):
+        return field, "the body is not a JSON object: send one"
+    if error["type"] == "extra_forbidden":
+        return field, "there is no such field: correct or remove it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if isinstance(error.get("input"), str | int | float):
+        message = f"{_shown(error['input'])} does not fit: {message}"
+    return field, message
+
+
+def _shown(value: str | int | float) -> str:
+    shown = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return shown if len(shown) <= MAX_SHOWN_CHARS else f"a value of {len(shown):,} characters"

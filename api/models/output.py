@@ -1,0 +1,40 @@
+"""What all outputs share, and the small ones that belong to no room."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Output(BaseModel):
+    """Root of what the service sends; `of` makes one from the value that it shows."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class HealthOut(Output):
+    """The service is alive."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class ReadyOut(Output):
+    """The service can answer, from these collections."""
+
+    status: Literal["ready"] = "ready"
+    collections: list[str]
+
+
+class ProblemOut(Output):
+    """A problem (RFC 9457). `detail` is one line: value, limit and mend."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    retryable: bool
+    errors: list[dict[str, str]] = Field(
+        default_factory=list, description="Fields that do not fit, each with a message."
+    )

@@ -1,0 +1,144 @@
+"""Errors as problem documents (RFC 9457): the one table from error class to status.
+
+Nothing of an unexpected error leaves the service but the word that one happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from api.models.inputs import validation_lines
+from rag import errors
+
+STATUS: Mapping[type[errors.RagError], HTTPStatus] = {
+    errors.RagError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.QuestionError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RangeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FilterError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.DocumentError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.MissingExtraError: HTTPStatus.NOT_IMPLEMENTED,
+    errors.ModelError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StoreError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StoreMismatchError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.StoreLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ServiceError: HTTPStatus.BAD_GATEWAY,
+    errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+TYPE_PREFIX = "urn:thrifty-rag:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+
+def status_of(error: errors.RagError) -> HTTPStatus:
+    """The status of an error: that of its class, else of the nearest class above it."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def problem_of(error: errors.RagError) -> dict[str, Any]:
+    """The problem document of one of our own errors."""
+    return _problem(_kind(type(error)), status_of(error), str(error), retryable=error.retryable)
+
+
+def http_problem(error: HTTPException) -> dict[str, Any]:
+    """The problem document of an error that belongs to HTTP, as an unknown path."""
+    status = HTTPStatus(error.status_code)
+    return _problem(_slug(status.phrase), status, str(error.detail))
+
+
+def internal_problem() -> dict[str, Any]:
+    """The problem document of an unexpected error; the log has what happened."""
+    return _problem(
+        "internal",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "something went wrong in the service: its log says what",
+    )
+
+
+def problem_response(
+    problem: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem document as a response."""
+    # ASCII, since a message may repeat what no encoding can hold.
+    return Response(json.dumps(problem), problem["status"], headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that a route raises become a problem document."""
+    app.add_exception_handler(errors.RagError, _on_rag_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+
+
+async def _on_rag_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RagError)
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return problem_response(problem_of(error), headers)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    problem = http_problem(error)
+    place = ascii(request.url.path[:200])
+    better = {
+        "Not Found": f"nothing is at {place}: /openapi.json lists what there is",
+        "Method Not Allowed": f"{request.method} is not for {place}: /openapi.json lists what is",
+        "There was an error parsing the body": "the body is not valid JSON in UTF-8: mend it",
+    }
+    problem["detail"] = better.get(problem["detail"], problem["detail"])
+    return problem_response(problem, error.headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    first = found[0]
+    if first["type"] == "json_invalid":
+        detail = f"the body is not valid JSON ({first['ctx']['error']}): mend it"
+        return problem_response(_problem("invalid-json", HTTPStatus.BAD_REQUEST, detail))
+    if tuple(first["loc"]) == ("body",) and isinstance(first.get("input"), bytes):
+        sent = request.headers.get("content-type") or "none"
+        detail = f"the content type is {sent[:100]!r}: send application/json"
+        return problem_response(_problem("content-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail))
+    return problem_response(invalid_problem(validation_lines(found)))
+
+
+def invalid_problem(lines: list[tuple[str, str]]) -> dict[str, Any]:
+    """The problem document of fields that do not fit; `lines` are fields and messages."""
+    said = [f"{field}: {message}" if field else message for field, message in lines]
+    detail = said[0] + (f" (and {len(said) - 1} more)" if len(said) > 1 else "")
+    problem = _problem("invalid", HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return {**problem, "errors": [{"field": field, "message": text} for field, text in lines[:20]]}
+
+
+def _problem(
+    kind: str, status: HTTPStatus, detail: str, *, retryable: bool = False
+) -> dict[str, Any]:
+    return {
+        "type": TYPE_PREFIX + kind,
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "retryable": retryable,
+    }
+
+
+def _kind(error_class: type[errors.RagError]) -> str:
+    return _slug(re.sub(r"(?<!^)(?=[A-Z])", "-", error_class.__name__.removesuffix("Error")))
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^a-z]+", "-", words.lower()).strip("-")

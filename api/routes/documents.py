@@ -1,0 +1,172 @@
+"""/v1/documents: what is indexed, and how it gets in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, ValidationError
+
+from api import ingesting, uploads
+from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
+from api.models.inputs import DocumentsIn, check_collection
+from api.service import Service, ServiceDep, json_response, problem_docs
+from rag.errors import OverloadedError
+
+router = APIRouter(tags=["documents"])
+CollectionQuery = Annotated[
+    str | None,
+    AfterValidator(lambda name: name if name is None else check_collection(name)),
+    Query(description="Unset: the default collection."),
+]
+ListedCollectionQuery = Annotated[str | None, Query(description="Unset: all collections.")]
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{DocumentsIn.__name__}"}
+            },
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {
+                                "type": "string",
+                                "contentMediaType": "application/octet-stream",
+                            },
+                        },
+                        "collection": {"type": "string"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/documents",
+    response_model=JobOut,
+    status_code=202,
+    responses=problem_docs(400, 401, 413, 415, 422, 503),
+    openapi_extra=_BODY,
+)
+async def ingest_documents(request: Request, service: ServiceDep) -> Response:
+    """Ingest texts or files in the background; the job says how it is getting on."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        job = await _submit_uploads(request, service)
+    elif media_type == "application/json":
+        job = _submit(await _read_body(request), request, service)
+    else:
+        raise HTTPException(
+            415,
+            f"the content type is {media_type[:100]!r}: "
+            "send application/json, or files as multipart/form-data",
+        )
+    return json_response(job, 202)
+
+
+@router.get("/v1/documents", response_model=DocumentsOut, responses=problem_docs(404))
+async def list_documents(service: ServiceDep, collection: ListedCollectionQuery = None) -> Response:
+    """The documents of one collection, or of all."""
+    documents = await ingesting.list_documents(service.application, collection)
+    return json_response(DocumentsOut(documents=documents))
+
+
+@router.get(
+    "/v1/documents/{document_id:path}",
+    response_model=DocumentTextOut,
+    responses=problem_docs(404, 422),
+)
+async def get_document(
+    document_id: str, service: ServiceDep, collection: CollectionQuery = None
+) -> Response:
+    """One document, with its text and the places where it was found."""
+    application = service.application
+    document = await asyncio.to_thread(
+        application.manifest.document,
+        collection or application.settings.collection,
+        document_id,
+    )
+    return json_response(DocumentTextOut.of(document))
+
+
+@router.delete(
+    "/v1/documents/{document_id:path}",
+    response_model=ForgetOut,
+    responses=problem_docs(404, 422),
+)
+async def forget_document(
+    document_id: str, service: ServiceDep, collection: CollectionQuery = None
+) -> Response:
+    """Delete a document everywhere, with proof: what was there before, and what is after."""
+    application = service.application
+    reports = await application.ingestion.forget(
+        collection or application.settings.collection, [document_id]
+    )
+    return json_response(ForgetOut.of(reports[0]))
+
+
+def _submit(asked: DocumentsIn, request: Request, service: Service) -> JobOut:
+    application = service.application
+    collection = asked.collection or application.settings.collection
+    if asked.paths is not None:
+        _check_token(request, service)
+        return service.jobs.submit(
+            collection, partial(ingesting.ingest_paths, application, asked, collection)
+        )
+    documents = [ingesting.document_from(text, collection) for text in asked.documents or ()]
+    return service.jobs.submit(
+        collection, partial(ingesting.ingest_documents, application, documents, collection)
+    )
+
+
+async def _submit_uploads(request: Request, service: Service) -> JobOut:
+    application = service.application
+    async with uploads.read_form(request) as form:
+        collection = form.collection or application.settings.collection
+        folder = await uploads.keep(form.files, application.settings.data_dir / uploads.FOLDER)
+    try:
+        return service.jobs.submit(
+            collection, partial(ingesting.ingest_uploads, application, folder, collection)
+        )
+    except OverloadedError:
+        await asyncio.to_thread(uploads.clear, folder)
+        raise
+
+
+async def _read_body(request: Request) -> DocumentsIn:
+    """The body, with the errors that FastAPI itself would give."""
+    try:
+        return DocumentsIn.model_validate(json.loads(await request.body()))
+    except json.JSONDecodeError as error:
+        raise RequestValidationError(
+            [{"type": "json_invalid", "loc": ("body",), "msg": "", "ctx": {"error": error.msg}}]
+        ) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise HTTPException(400, "the body is not valid JSON: mend it") from None
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+def _check_token(request: Request, service: Service) -> None:
+    given = request.headers.get("authorization", "").encode()
+    if service.token is None or not secrets.compare_digest(
+        given, f"Bearer {service.token}".encode()
+    ):
+        raise HTTPException(
+            401,
+            "paths are for the command line on the service's own machine: send the files instead",
+            {"WWW-Authenticate": "Bearer"},
+        )

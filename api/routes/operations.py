@@ -1,0 +1,51 @@
+"""GET /health, /ready and /metrics: for whoever runs the service."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.models.output import HealthOut, ReadyOut
+from api.service import ServiceDep, json_response, problem_docs
+from rag.errors import OverloadedError
+
+router = APIRouter(tags=["operations"])
+
+
+def project_version() -> str:
+    """The installed version of the project; `unknown` where it runs from a plain checkout."""
+    try:
+        return version("thrifty-rag")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@router.get("/health", response_model=HealthOut)
+async def health() -> Response:
+    """Alive."""
+    return json_response(HealthOut(version=project_version()))
+
+
+@router.get("/ready", response_model=ReadyOut, responses=problem_docs(503))
+async def ready(service: ServiceDep) -> Response:
+    """Able to answer: the state can be read. An empty service is ready too."""
+    try:
+        collections = await asyncio.to_thread(service.application.manifest.collections)
+    except SQLAlchemyError as error:
+        raise OverloadedError(
+            f"the state in {service.application.settings.data_dir} cannot be read "
+            f"({type(error).__name__}): see the log",
+            retry_after_s=5,
+        ) from error
+    return json_response(ReadyOut(collections=collections))
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: ServiceDep) -> Response:
+    """Counters for Prometheus."""
+    text = await asyncio.to_thread(service.metrics.render)
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,31 @@
+"""POST /v1/search and /v1/context: the way to an answer, for people who go it themselves."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from api.admission import while_client_waits
+from api.models.answers import ContextOut, SearchOut
+from api.models.inputs import ContextIn, SearchIn
+from api.service import ServiceDep, json_response, problem_docs
+
+router = APIRouter(tags=["search"], responses=problem_docs(400, 404, 413, 415, 422, 503))
+
+
+@router.post("/v1/search", response_model=SearchOut)
+async def search(asked: SearchIn, request: Request, service: ServiceDep) -> Response:
+    """The chunks that may answer, best first."""
+    application = service.application
+    question = asked.to_question(application.settings.collection)
+    task = service.admission.start(application.pipeline.search(question, asked.k))
+    return json_response(SearchOut.of(await while_client_waits(request, task)))
+
+
+@router.post("/v1/context", response_model=ContextOut)
+async def gather_context(asked: ContextIn, request: Request, service: ServiceDep) -> Response:
+    """The compressed context alone, for a model of your own."""
+    application = service.application
+    question = asked.to_question(application.settings.collection)
+    max_tokens = asked.max_context_tokens or application.settings.context.max_tokens
+    task = service.admission.start(application.pipeline.context(question, max_tokens))
+    return json_response(ContextOut.of(await while_client_waits(request, task)))

@@ -1,0 +1,76 @@
+"""What the routes of one HTTP service share, and how they get hold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from api import uploads
+from api.admission import Admission
+from api.jobs import Jobs
+from api.metrics import Metrics
+from api.models.output import Output, ProblemOut
+from api.problems import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from api.build import Application  # which imports every engine
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The application and what HTTP adds to it.
+
+    `token` proves that a caller can read the data folder; None: no caller can.
+    """
+
+    application: Application
+    jobs: Jobs
+    admission: Admission
+    metrics: Metrics
+    token: str | None
+
+    async def close(self) -> None:
+        """Stop the jobs, then close the application."""
+        await self.jobs.close()
+        await self.application.close()
+
+
+def make_service(application: Application, token: str | None) -> Service:
+    """The service around an application; it takes no other service to use the same data."""
+    uploads.clear(application.settings.data_dir / uploads.FOLDER)
+    manifest, jobs = application.manifest, Jobs(application.state)
+
+    def documents_by_collection() -> Mapping[str, int]:
+        return {name: manifest.count(name) for name in manifest.collections()}
+
+    return Service(
+        application=application,
+        jobs=jobs,
+        admission=Admission(application.settings.server.max_concurrent_answers),
+        metrics=Metrics(documents_by_collection, jobs.counts),
+        token=token,
+    )
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+
+
+def json_response(output: Output, status: int = 200) -> Response:
+    """The output as JSON, serialised once and not validated again."""
+    return Response(output.model_dump_json(), status, media_type="application/json")
+
+
+def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI shall say of the problems that a route can give."""
+    schema = {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}
+    return {
+        status: {"description": "Problem", "content": {MEDIA_TYPE: schema}} for status in statuses
+    }

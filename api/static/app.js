@@ -1,0 +1,393 @@
+// Asks the service, shows the answer, its citations and its bill.
+// Documents are hostile: every text enters the page as text, never as markup.
+
+const $ = (selector) => document.querySelector(selector);
+const button = (label, onclick, properties = {}) => el("button", { type: "button", onclick, ...properties }, label);
+const el = (tag, properties, ...children) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+};
+
+const TIERS = {
+  cache: "An earlier answer, checked and reused",
+  extractive: "Quoted from the documents; no model was paid",
+  local: "Written by your own model",
+  premium: "Written by the premium model",
+};
+const EXAMPLES = [
+  [/cost|price|bill/i, "What does an answer cost?"],
+  [/cit(e|ation)|quot/i, "How exact are the citations?"],
+  [/confiden|abstain|answer/i, "When does the service abstain?"],
+  [/ingest|index|document/i, "Which file formats can be indexed?"],
+];
+const MOST_EXAMPLES = 3;
+const MOST_LISTED = 200;
+const FILTER_FROM = 12;
+
+let documents = [];
+let running = null; // {question, controller} of the question under way
+let lastOpened = 0; // counts the readings, so that a slow one does not overwrite a later one
+
+// --- the service
+
+class Problem extends Error {
+  constructor(title, detail, mayRetry = true) {
+    super(detail);
+    Object.assign(this, { title, mayRetry });
+  }
+}
+
+async function request(path, init) {
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The service cannot be reached", "Check that rag serve is running.");
+  }
+  if (response.ok) return response;
+  const body = await response.json().catch(() => ({}));
+  throw problemFrom(body, response.status, response.headers.get("retry-after"));
+}
+
+function problemFrom({ title, detail, retryable }, status, retryAfter) {
+  const message = typeof detail === "string" ? detail : `It answered with status ${status}.`;
+  const again = retryAfter ? ` Try again in ${retryAfter} s.` : "";
+  return new Problem(title || "The service could not answer", message + again, retryable ?? true);
+}
+
+async function* serverSentEvents(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    buffer = (buffer + (value ?? "")).replace(/\r\n/g, "\n");
+    const blocks = buffer.split("\n\n");
+    buffer = blocks.pop();
+    for (const block of blocks) {
+      const field = (name) => block.split("\n").filter((line) => line.startsWith(`${name}:`))
+        .map((line) => line.slice(name.length + 1).trimStart()).join("\n");
+      if (field("data")) yield { name: field("event"), data: JSON.parse(field("data")) };
+    }
+    if (done) return;
+  }
+}
+
+async function fetchAnswer(body, signal, onText) {
+  const response = await request("v1/answers", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return response.json();
+  for await (const { name, data } of serverSentEvents(response.body)) {
+    if (name === "delta") onText(data.text ?? "");
+    if (name === "error") throw problemFrom(data);
+    if (name === "answer") return data;
+  }
+  throw new Problem("The answer broke off", "The service closed the connection before it was done.");
+}
+
+// --- asking
+
+async function ask() {
+  const question = $("#question").value.trim();
+  $("#question-note").textContent = question ? "" : "Write a question first.";
+  if (!question) return $("#question").focus();
+  if (running?.question === question) return;
+  running?.controller.abort();
+  const current = (running = { question, controller: new AbortController() });
+  const body = { question, stream: true };
+  if ($("#collection").value) body.collection = $("#collection").value;
+  if ($("#max-context-tokens").value) body.max_context_tokens = Number($("#max-context-tokens").value);
+  showLoading(question);
+  let text = "";
+  try {
+    const answer = await fetchAnswer(body, current.controller.signal, (more) => {
+      if (running === current) showText((text += more), []);
+    });
+    if (running === current) showAnswer(answer, body.collection);
+  } catch (error) {
+    if (running === current) showProblem(error);
+  } finally {
+    if (running === current) {
+      running = null;
+      setBusy(false);
+    }
+  }
+}
+
+function setBusy(busy) {
+  $("#progress").hidden = !busy;
+  $("#answer").ariaBusy = String(busy);
+}
+
+function showLoading(question) {
+  $("#result").hidden = false;
+  $("#asked").textContent = question;
+  for (const id of ["#examples", "#problem", "#notice", "#citations", "#facts"]) $(id).hidden = true;
+  $("#answer").replaceChildren();
+  setBusy(true);
+  $("#result").scrollIntoView({ block: "nearest" });
+}
+
+function showProblem(error) {
+  const problem = error.name === "AbortError" ? new Problem("Stopped", "You stopped this question.")
+    : error instanceof Problem ? error : new Problem("The answer broke off", error.message);
+  $("#problem").hidden = false;
+  $("#problem").replaceChildren(el("strong", {}, problem.title), el("p", {}, problem.message),
+    problem.mayRetry ? button("Try again", ask) : "");
+}
+
+// --- the answer
+
+function showAnswer(answer, collection) {
+  const citations = answer.citations ?? [];
+  const abstained = answer.status === "abstained";
+  const text = answer.answer ?? "";
+  const notice = {
+    abstained: ["The documents do not answer this.", "Try other words, or add a document that knows."],
+    degraded: ["This answer is plainer than usual.", answer.degraded_because ?? ""],
+  }[answer.status];
+  $("#notice").hidden = !notice;
+  if (notice) $("#notice").replaceChildren(el("strong", {}, notice[0]), notice[1]);
+  showText(abstained && text.trim() === notice[0] ? "" : text, citations);
+  $("#citations").hidden = !citations.length;
+  $("#citations-title").textContent = abstained ? "What comes closest" : "Citations";
+  $("#citations ol").replaceChildren(...citations.map((citation) => citationCard(citation, collection)));
+  $("#facts").hidden = false;
+  $("#facts").replaceChildren(facts(answer), bill(answer.cost ?? {}));
+}
+
+function showText(text, citations) {
+  const blocks = text.split(/\n\s*\n/).filter((block) => block.trim());
+  $("#answer").replaceChildren(...blocks.map((block) => prose("p", block, ...withMarkers(block, citations))));
+}
+
+// Hard-wrapped prose flows; lists, tables and code keep their lines.
+function prose(tag, text, ...children) {
+  const isLaidOut = /\n(\s{2,}|\t|\s*([-*+|>#]|\d+[.)]\s|```))|^\s*([-*+|>#]\s|```).*\n/.test(text);
+  return el(tag, { className: isLaidOut ? "verbatim" : "" }, ...children);
+}
+
+function withMarkers(text, citations) {
+  const known = new Set(citations.map((citation) => String(citation.marker)));
+  return text.split(/(\[\d+(?:\s*,\s*\d+)*\])/).flatMap((part, index) => {
+    if (index % 2 === 0) return [part];
+    const numbers = part.slice(1, -1).split(",").map((number) => number.trim());
+    return numbers.every((number) => known.has(number)) ? numbers.map(markerLink) : [part];
+  });
+}
+
+function markerLink(number) {
+  return el("a", {
+    className: "marker", href: `#citation-${number}`, ariaLabel: `Citation ${number}`,
+    onclick: (event) => {
+      event.preventDefault();
+      $(`#citation-${number}`).focus();
+    },
+  }, `[${number}]`);
+}
+
+function citationCard(citation, collection) {
+  const open = () => openReader(citation.document_id, citation.collection ?? collection, citation);
+  return el("li", {
+    className: "cited", id: `citation-${citation.marker}`, tabIndex: -1,
+    onclick: (event) => {
+      if (!event.target.closest("a, button") && !String(getSelection())) open();
+    },
+  },
+  el("span", { className: "number", ariaHidden: "true" }, String(citation.marker)),
+  button(citation.title || citation.document_id, open, { className: "plain", ariaHasPopup: "dialog" }),
+  el("p", { className: "meta" }, sourceNode(citation.source), pageText(citation.page)),
+  prose("blockquote", citation.quote, citation.quote));
+}
+
+const pageText = (page) => (page ? ` · page ${page}` : "");
+
+function sourceNode(source) {
+  const text = source ?? "";
+  if (!/^https?:\/\//i.test(text)) return text;
+  return el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text);
+}
+
+function facts({ confidence, tier, model, usage }) {
+  const fact = (name, ...values) => el("div", {}, el("dt", {}, name), el("dd", {}, ...values));
+  const known = typeof confidence === "number";
+  const percent = known ? `${Math.min(Math.round(confidence * 100), confidence < 1 ? 99 : 100)}%` : "unknown";
+  const meter = el("meter", { min: 0, max: 1, value: confidence ?? 0, ariaLabel: "Confidence" }, percent);
+  return el("dl", {},
+    fact("Confidence", el("span", { className: "gauge" }, known ? meter : "", percent)),
+    fact("Tier", el("strong", {}, tier ?? "none"),
+      ...[TIERS[tier], model].filter(Boolean).map((text) => el("span", { className: "meta" }, text))),
+    fact("Context", `${(usage?.context_tokens ?? 0).toLocaleString("en")} tokens`));
+}
+
+function bill({ lines = [], total_usd: total, baseline_usd: baseline, saved_usd: saved }) {
+  const row = (name, ms, usd) => el("tr", {}, el("th", { scope: "row", colSpan: ms ? 1 : 2 }, ...name),
+    ms ? el("td", {}, ms) : "", el("td", {}, usd));
+  const totalMs = lines.reduce((sum, line) => sum + line.ms, 0);
+  const share = saved && Number(baseline) > 0 ? ` (${Math.floor((Number(saved) / Number(baseline)) * 100)}%)` : "";
+  return el("table", { className: "bill" },
+    el("caption", {}, "Bill"),
+    el("thead", {}, el("tr", {}, ...["Stage", "Time", "Cost"].map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, ...lines.map((line) => row(
+      [line.stage, line.model ? el("span", { className: "meta" }, line.model) : ""], milliseconds(line.ms), dollars(line.usd)))),
+    el("tfoot", {},
+      row(["Total"], milliseconds(totalMs), dollars(total)),
+      row(["Baseline", el("span", { className: "meta" }, "top chunks, whole, to a premium model")], "", dollars(baseline)),
+      row([`Saved${share}`], "", dollars(saved))));
+}
+
+const milliseconds = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+// Dollars arrive as decimal strings; null is unknown and never shown as nothing.
+function dollars(usd) {
+  if (!Number.isFinite(parseFloat(usd))) return "unknown";
+  const value = Math.abs(Number(usd));
+  const text = value === 0 ? "0" : value < 5e-7 ? value.toPrecision(2) : value.toFixed(value < 1 ? 6 : 2);
+  return `${Number(usd) < 0 ? "−" : ""}$${text}`;
+}
+
+// --- one document
+
+async function openReader(documentId, collection, citation = null) {
+  const opened = (lastOpened += 1);
+  $("#reader-title").textContent = citation?.title ?? documentId;
+  $("#reader-meta").textContent = "Fetching the document…";
+  $("#reader-text").textContent = "";
+  showReaderNote("");
+  $("#reader").showModal();
+  const query = collection ? `?collection=${encodeURIComponent(collection)}` : "";
+  try {
+    const found = await (await request(`v1/documents/${encodeURIComponent(documentId)}${query}`)).json();
+    if (opened === lastOpened) showDocument(found, citation);
+  } catch (error) {
+    if (opened === lastOpened) showReaderNote(error.message);
+  }
+}
+
+function showDocument({ title, text, sources = [] }, citation) {
+  $("#reader-title").textContent = title;
+  $("#reader-meta").replaceChildren(
+    ...sources.flatMap((source, index) => [index ? ", " : "", sourceNode(source)]), pageText(citation?.page));
+  const body = $("#reader-text");
+  const [start, end] = citation ? quotePlace(text, citation) : [0, 0];
+  if (start === end) {
+    if (citation) showReaderNote("The document has changed since this answer: the quote is no longer in it.");
+    body.textContent = text;
+    body.scrollTop = 0;
+    return body.focus();
+  }
+  const mark = el("mark", { tabIndex: -1 }, text.slice(start, end));
+  body.replaceChildren(text.slice(0, start), mark, text.slice(end));
+  mark.focus({ preventScroll: true });
+  mark.scrollIntoView({ block: mark.offsetHeight > body.clientHeight ? "start" : "center", behavior: "instant" });
+}
+
+// The quote's place in UTF-16 units. The service counts Unicode code points, JavaScript does not.
+function quotePlace(text, { start, end, quote }) {
+  const first = utf16Index(text, start, 0);
+  const last = utf16Index(text, end - start, first);
+  if (text.slice(first, last) === quote) return [first, last];
+  const found = quote ? text.indexOf(quote) : -1;
+  return found < 0 ? [0, 0] : [found, found + quote.length];
+}
+
+function utf16Index(text, codePoints, from) {
+  let index = from;
+  for (let count = 0; count < codePoints && index < text.length; count += 1) {
+    index += text.codePointAt(index) > 0xffff ? 2 : 1;
+  }
+  return index;
+}
+
+function showReaderNote(message) {
+  $("#reader-note").hidden = !message;
+  $("#reader-note").textContent = message;
+}
+
+// --- what is indexed
+
+async function look() {
+  const [ready, listing] = await Promise.allSettled([
+    request("ready"),
+    request("v1/documents").then((response) => response.json()),
+  ]);
+  const failed = [ready, listing].find((outcome) => outcome.status === "rejected");
+  documents = listing.status === "fulfilled" ? listing.value.documents ?? listing.value : [];
+  if (!Array.isArray(documents)) documents = [];
+  showService(failed?.reason, documents.length);
+  $("#empty").hidden = listing.status === "rejected" || documents.length > 0;
+  $("#documents").hidden = !documents.length;
+  $("#documents .count").textContent = `(${documents.length.toLocaleString("en")})`;
+  $("#filter-field").hidden = documents.length < FILTER_FROM;
+  showExamples();
+  showCollections();
+  listDocuments();
+}
+
+function showService(error, count) {
+  $("#service").dataset.state = error ? "down" : "ready";
+  $("#service").textContent = error
+    ? `${error.title}: ${error.message}`
+    : `Ready · ${count.toLocaleString("en")} ${count === 1 ? "document" : "documents"}`;
+}
+
+function showExamples() {
+  const titles = documents.map((item) => item.title ?? "");
+  const fitting = EXAMPLES.filter(([pattern]) => titles.some((title) => pattern.test(title))).map(([, question]) => question);
+  const named = titles.filter((title) => title && title.length <= 60).map((title) => `What do the documents say about ${title}?`);
+  const chosen = (fitting.length ? fitting : named).slice(0, MOST_EXAMPLES);
+  $("#examples").hidden = !chosen.length;
+  $("#examples ul").replaceChildren(...chosen.map((question) => el("li", {}, button(question, () => {
+    $("#question").value = question;
+    ask();
+  }))));
+}
+
+function showCollections() {
+  const names = [...new Set(documents.map((item) => item.collection).filter(Boolean))].sort();
+  $("#collection").replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+  if (names.includes("default")) $("#collection").value = "default";
+  $("#collection-field").hidden = names.length < 2;
+  if (names.length > 1) $(".options").open = true;
+}
+
+function listDocuments() {
+  const wanted = $("#filter").value.trim().toLowerCase();
+  const fitting = documents.filter((item) => `${item.title}\n${item.sources}`.toLowerCase().includes(wanted));
+  $("#documents ul").replaceChildren(...fitting.slice(0, MOST_LISTED).map((item) => el("li", {},
+    button(item.title || item.document_id, () => openReader(item.document_id, item.collection), { className: "plain", ariaHasPopup: "dialog" }),
+    el("p", { className: "meta" }, sourceNode(item.sources?.[0]),
+      item.sources?.length > 1 ? ` and ${item.sources.length - 1} more` : "", ` · chunks: ${item.chunks ?? "unknown"}`))));
+  $("#documents [role=status]").textContent = !fitting.length ? "No document fits."
+    : fitting.length > MOST_LISTED ? `The first ${MOST_LISTED} of ${fitting.length}: filter to find the rest.` : "";
+}
+
+// --- hands
+
+$("#ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask();
+});
+$("#question").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  ask();
+});
+$("#question").addEventListener("input", () => ($("#question-note").textContent = ""));
+$("#stop").addEventListener("click", () => {
+  running?.controller.abort();
+  $("#question").focus();
+});
+$("#filter").addEventListener("input", listDocuments);
+$("#look-again").addEventListener("click", look);
+$("#close").addEventListener("click", () => $("#reader").close());
+$("#reader").addEventListener("click", (event) => {
+  if (event.target === event.currentTarget) event.currentTarget.close(); // the backdrop
+});
+
+look();

@@ -1,0 +1,101 @@
+"""Takes the files of a multipart request, and keeps them until they are indexed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from api.settings import COLLECTION_PATTERN
+from rag.errors import InputError
+
+FOLDER = "uploads"
+MAX_FILES = 1_000
+MAX_NAME_BYTES = 200
+FILE_FIELDS = ("files", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Files that were sent, and the collection that they are for (None: the default)."""
+
+    collection: str | None
+    files: tuple[UploadFile, ...]
+
+
+@asynccontextmanager
+async def read_form(request: Request) -> AsyncIterator[Uploads]:
+    """The files of a multipart request, open until the block ends.
+
+    Raises RequestValidationError for anything else in it.
+    """
+    async with request.form(max_files=MAX_FILES) as form:
+        _check_fields(form)
+        files = [file for field in FILE_FIELDS for file in form.getlist(field)]
+        uploads = tuple(file for file in files if isinstance(file, UploadFile))
+        if not uploads or len(uploads) < len(files):
+            raise _invalid("files", "send at least one file, with its name, in this field")
+        yield Uploads(_collection(form), uploads)
+
+
+def clear(folder: Path) -> None:
+    """Delete what an interrupted service left: its senders were told to send it again."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name, fit for any file system. Raises InputError for none."""
+    last = re.split(r"[/\\]", name)[-1]
+    clean = re.sub(r"[\x00-\x1f\x7f<>:\"|?*]", "_", last).strip(". ")
+    stem, suffix = os.path.splitext(clean)
+    room = MAX_NAME_BYTES - len(suffix.encode())
+    if not stem or room < 1:
+        raise InputError(f"{name[:60]!r} is no name of a file: send the file under its own name")
+    return stem.encode()[:room].decode(errors="ignore") + suffix
+
+
+async def keep(files: Sequence[UploadFile], folder: Path) -> Path:
+    """Write the files into a new folder below `folder`, and give that. Raises InputError."""
+    names = [safe_name(file.filename or "") for file in files]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two files are called {twice[0]!r}: rename one, or send it by itself")
+    place = folder / uuid.uuid4().hex
+    await asyncio.to_thread(place.mkdir, parents=True)
+    for file, name in zip(files, names, strict=True):
+        await asyncio.to_thread(_write, file, place / name)
+    return place
+
+
+def _write(file: UploadFile, path: Path) -> None:
+    with path.open("wb") as target:
+        shutil.copyfileobj(file.file, target)
+
+
+def _check_fields(form: FormData) -> None:
+    for field in form:
+        if field not in (*FILE_FIELDS, "collection"):
+            raise _invalid(field[:60], "there is no such field: correct or remove it")
+
+
+def _collection(form: FormData) -> str | None:
+    name = form.get("collection")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not re.fullmatch(COLLECTION_PATTERN, name):
+        raise _invalid("collection", "use 1 to 100 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _invalid(field: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": ("body", field), "msg": message}])

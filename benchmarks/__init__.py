@@ -1,0 +1,1 @@
+"""Measurements of the project and of its peers; see docs/benchmarks.md."""

@@ -1,0 +1,133 @@
+"""The public question sets that quality is measured and fitted on, in one form.
+
+A set is its documents, its questions, and a judge that says whether quotes answer a question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexing.identity import content_version
+from rag.types import Citation, Document
+
+Judge = Callable[[Sequence[Citation]], bool]
+_GOLD_OVERLAP = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuestion:
+    """A question, the documents that answer it (none: it cannot be answered), and its judge."""
+
+    question_id: str
+    text: str
+    gold: frozenset[str]
+    is_right: Judge
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Documents and questions of one source, under the name of the collection."""
+
+    name: str
+    documents: tuple[Document, ...]
+    questions: tuple[JudgedQuestion, ...]
+
+
+def load_nq_open(data: Path) -> QuestionSet:
+    """Right: a quote holds one of the short answers."""
+    return _load(data / "nq_open", lambda row, gold: _holds_answer(row["answers"]))
+
+
+def load_clapnq(data: Path) -> QuestionSet:
+    """Right: a quote is one of the gold sentences. Half of the questions cannot be answered."""
+    return _load(data / "clapnq", lambda row, gold: _is_gold_sentence(row))
+
+
+def load_anthropic_docs(data: Path) -> QuestionSet:
+    """Right: the first quote is from a gold section (the set has no spans)."""
+    return _load(data / "anthropic_docs_rag", lambda row, gold: _is_from(gold))
+
+
+def load_chunking_eval(data: Path) -> QuestionSet:
+    """Right: a quote overlaps an evidence span. Five long documents."""
+    folder = data / "chunking_eval"
+    documents = [
+        _document("chunking_eval", path.stem, "", path.read_text(encoding="utf-8"))
+        for path in sorted((folder / "raw" / "corpora").glob("*.*"))
+    ]
+    questions = [
+        JudgedQuestion(row["id"], row["text"], frozenset({row["corpus"]}), _overlaps(row))
+        for row in _rows(folder / "queries.jsonl")
+    ]
+    return QuestionSet("chunking_eval", tuple(documents), tuple(questions))
+
+
+def _load(
+    folder: Path, judge: Callable[[Mapping[str, object], frozenset[str]], Judge]
+) -> QuestionSet:
+    documents = [
+        _document(folder.name, row["id"], row.get("title") or "", row["text"])
+        for row in _rows(folder / "corpus.jsonl")
+    ]
+    gold: dict[str, set[str]] = {}
+    for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        question_id, document_id, grade = line.split("\t")
+        if int(grade) > 0:
+            gold.setdefault(question_id, set()).add(document_id)
+    questions = []
+    for row in _rows(folder / "queries.jsonl"):
+        own = frozenset(gold.get(row["id"], ()))
+        questions.append(JudgedQuestion(row["id"], row["text"], own, judge(row, own)))
+    return QuestionSet(folder.name, tuple(documents), tuple(questions))
+
+
+def _rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _document(collection: str, name: str, title: str, text: str) -> Document:
+    version = content_version(title, text, {})
+    return Document(collection, name, version, title, text, (name,))
+
+
+def _holds_answer(answers: Sequence[str]) -> Judge:
+    wanted = [found for answer in answers if (found := _plain(answer))]
+    return lambda quotes: any(answer in _plain(q.quote) for q in quotes for answer in wanted)
+
+
+def _is_gold_sentence(row: Mapping[str, object]) -> Judge:
+    gold = [set(_plain(s).split()) for group in row.get("gold_sentences") or [] for s in group]
+
+    def is_right(quotes: Sequence[Citation]) -> bool:
+        quoted = [set(_plain(quote.quote).split()) for quote in quotes]
+        return any(len(q & g) >= _GOLD_OVERLAP * len(g) for q in quoted for g in gold if g)
+
+    return is_right
+
+
+def _is_from(gold: frozenset[str]) -> Judge:
+    return lambda quotes: any(quote.document_id in gold for quote in quotes[:1])
+
+
+def _overlaps(row: Mapping[str, object]) -> Judge:
+    spans = [(ref["start_index"], ref["end_index"]) for ref in row["references"]]
+
+    def is_right(quotes: Sequence[Citation]) -> bool:
+        return any(
+            quote.document_id == row["corpus"] and quote.start < end and start < quote.end
+            for quote in quotes
+            for start, end in spans
+        )
+
+    return is_right
+
+
+def _plain(text: str) -> str:
+    """Lower case, no punctuation, no articles, single spaces: SQuAD's normalisation."""
+    bare = "".join(char for char in text.lower() if char not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())

@@ -1,0 +1,1 @@
+"""Context to answer, at the lowest cost that is good enough."""

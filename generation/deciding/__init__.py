@@ -1,0 +1,1 @@
+"""Is the answer right? Estimates that decisions are made on."""

@@ -1,0 +1,58 @@
+"""How likely a quoted answer is right and supported: a first, fitted estimate.
+
+A logistic regression over a few signals of question, hits and quotes, which cost no model call.
+The coefficients, and the data and labels they were fitted on, stand in `confidence.json`;
+`benchmarks/fit_confidence.py` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the estimate is made of.
+
+    - `quote_cosine`: the highest cosine of question and quoted sentence, -1 to 1
+    - `hit_cosine`: the highest cosine of question and hit, -1 to 1
+    - `hit_margin`: by how much that stands out from the mean of the hits
+    - `quote_coverage`: share of the question's weighted terms in the quotes and their headings
+    - `hit_coverage`: the same in the hit that is quoted first
+    - `missing_terms`: share of the question's terms that no hit holds, 0 to 1
+    - `sparse_score`: log(1 + the highest BM25 score for each term of the question)
+    """
+
+    quote_cosine: float
+    hit_cosine: float
+    hit_margin: float
+    quote_coverage: float
+    hit_coverage: float
+    missing_terms: float
+    sparse_score: float
+
+
+class LogisticConfidence:
+    """Probability, 0 to 1, that the answer is right, from its signals."""
+
+    def __init__(self, intercept: float, weights: Mapping[str, float]) -> None:
+        self._intercept = intercept
+        self._weights = dict(weights)
+
+    @classmethod
+    def bundled(cls) -> LogisticConfidence:
+        """The coefficients that come with the project."""
+        record = json.loads(files(__package__).joinpath("confidence.json").read_text())
+        return cls(record["intercept"], record["weights"])
+
+    def estimate(self, signals: Signals) -> float:
+        """The probability for these signals."""
+        values = asdict(signals)
+        total = self._intercept + sum(
+            weight * values[name] for name, weight in self._weights.items()
+        )
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))

@@ -1,0 +1,63 @@
+"""The words of a question that carry its meaning, and how much of them a text holds.
+
+Words are compared by their first letters: a stemmer for any language that is written with them,
+good enough to match "configure" with "configuration" and cheap enough for every sentence of every
+hit. Numbers are compared whole.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Set
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
+_STEM_LETTERS = 6
+_FUNCTION_WORDS = frozenset(
+    """
+    a about after all also am an and any are as at be because been before being between
+    both but by can could did do does doing done each for from get gets had has have
+    having he her here him his how i if in into is it its just kind many may me might mine
+    more most much must my no not of off on one only or other our out over own same shall
+    she should so some such than that the their them then there these they this those
+    through to too type under until up us use used using very was we were what when where
+    which while who whom whose why will with would you your name called come comes happen
+    happens mean means made make makes
+    """.split()
+)
+
+
+def question_terms(question: str) -> frozenset[str]:
+    """The stems of the question's content words; all of its words when it has no such."""
+    words = [word.lower() for word in _WORD.findall(question)]
+    content = [word for word in words if word not in _FUNCTION_WORDS]
+    return frozenset(_stem(word) for word in content or words)
+
+
+def text_terms(text: str) -> frozenset[str]:
+    """The stems of all words of a text."""
+    return frozenset(_stem(word) for word in _WORD.findall(text.lower()))
+
+
+def term_weights(terms: Collection[str], texts: Iterable[Set[str]]) -> dict[str, float]:
+    """BM25's inverse document frequency of each term among `texts`, summing to 1."""
+    counts: Counter[str] = Counter()
+    total = 0
+    for text in texts:
+        total += 1
+        counts.update(term for term in terms if term in text)
+    weights = {
+        term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5)) for term in terms
+    }
+    whole = sum(weights.values()) or 1.0
+    return {term: weight / whole for term, weight in weights.items()}
+
+
+def coverage(weights: Mapping[str, float], text: Set[str]) -> float:
+    """The weight, 0 to 1, of the terms that stand in `text`."""
+    return sum(weight for term, weight in weights.items() if term in text)
+
+
+def _stem(word: str) -> str:
+    return word if word[0].isdigit() else word[:_STEM_LETTERS]

@@ -1,0 +1,1 @@
+"""The tiers, cheapest first: each is a Generator."""

@@ -1,0 +1,1 @@
+"""Documents to store: load, deduplicate, chunk, embed, upsert, keep in step."""

@@ -1,0 +1,242 @@
+"""Cuts documents into chunks that the embedding model reads whole.
+
+Sizes are counted with the model's own tokenizer. Cuts fall between sections where that fits, else
+between blocks, else between sentences, and inside a sentence only when it alone is too long. The
+chunks tile the document. Each carries a prefix, its title and heading path, which is embedded and
+indexed before its text, so that a chunk in the middle of a section still says what it is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from indexing.sentences import Block, find_blocks
+from rag.errors import SettingsError
+from rag.ports import Tokenizer
+from rag.types import Chunk, Document, Passage, Span
+
+MIN_CHUNK_TOKENS = 64
+_PREFIX_SHARE = 4  # a prefix takes at most a quarter of the chunk
+_ID_SPACE = uuid.UUID("6f0c1f0e-51b4-4f0e-9d0c-6d3b8f2f6d11")
+
+
+class StructuralChunker:
+    """Chunks along headings, blocks and sentences.
+
+    `chunk_tokens`, 64 or more, bounds prefix and text together, special tokens left out; it must
+    not exceed what the embedding model reads. Raises SettingsError below the minimum.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, chunk_tokens: int) -> None:
+        if chunk_tokens < MIN_CHUNK_TOKENS:
+            raise SettingsError(
+                f"chunk_tokens is {chunk_tokens}, the least is {MIN_CHUNK_TOKENS}: raise it"
+            )
+        self._tokenizer = tokenizer
+        self._chunk_tokens = chunk_tokens
+
+    def chunk(self, document: Document) -> list[Chunk]:
+        """Chunks in order; their texts joined are the document's text."""
+        outline = _Outline(document, self._tokenizer, self._chunk_tokens)
+        drafts = list(outline.drafts())
+        bounds = pairwise([0, *(draft.start for draft in drafts[1:]), len(document.text)])
+        seen: Counter[str] = Counter()
+        chunks = []
+        for draft, (start, end) in zip(drafts, bounds, strict=True):
+            content = hashlib.sha256(f"{draft.prefix}\n{document.text[start:end]}".encode())
+            name = f"{document.collection}/{document.document_id}/{content.hexdigest()}"
+            seen[name] += 1
+            page, breaks = _pages(document.page_starts, start, end)
+            chunks.append(
+                Chunk(
+                    chunk_id=str(uuid.uuid5(_ID_SPACE, f"{name}/{seen[name]}")),
+                    collection=document.collection,
+                    document_id=document.document_id,
+                    version=document.version,
+                    title=document.title,
+                    source=document.sources[0],
+                    headings=draft.headings,
+                    prefix=draft.prefix,
+                    start=start,
+                    end=end,
+                    text=document.text[start:end],
+                    sentences=draft.sentences,
+                    page=page,
+                    page_breaks=breaks,
+                    metadata=document.metadata,
+                )
+            )
+        return chunks
+
+
+def passage_of(chunk: Chunk) -> Passage:
+    """What is embedded for a chunk: prefix, line break, text; with the spans of its sentences."""
+    shift = len(chunk.prefix) + 1 - chunk.start
+    spans = tuple(Span(s.start + shift, s.end + shift) for s in chunk.sentences)
+    return Passage(f"{chunk.prefix}\n{chunk.text}", "document", spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """The smallest thing that is not cut: a sentence, or a part of one that is too long."""
+
+    span: Span
+    tokens: int
+    path: tuple[str, ...]
+    section: int  # equal for units of one section
+    opens_section: bool
+    opens_block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    start: int
+    sentences: tuple[Span, ...]
+    headings: tuple[str, ...]
+    prefix: str
+
+
+class _Outline:
+    """One document on its way to chunks."""
+
+    def __init__(self, document: Document, tokenizer: Tokenizer, chunk_tokens: int) -> None:
+        self._document = document
+        self._tokenizer = tokenizer
+        self._limit = chunk_tokens
+        self._starts = [span.start for span in tokenizer.token_spans(document.text)]
+        self._prefixes: dict[tuple[str, ...], tuple[str, int]] = {}
+
+    def drafts(self) -> Iterator[_Draft]:
+        """Chunks to be, in order; at least one, also for a text without a sentence."""
+        units = list(self._units())
+        if not units:
+            prefix, _ = self._prefix(())
+            yield _Draft(0, (), (), prefix)
+        first = 0
+        while first < len(units):
+            last = self._cut(units, first)
+            group = units[first:last]
+            headings = _common_path(group)
+            prefix, _ = self._prefix(headings)
+            yield _Draft(group[0].span.start, tuple(u.span for u in group), headings, prefix)
+            first = last
+
+    def _cut(self, units: Sequence[_Unit], first: int) -> int:
+        """One past the last unit of the chunk that begins with `first`."""
+        end, used = first, 0
+        path = units[first].path
+        while end < len(units):
+            path = _common(path, units[end].path)
+            room = self._limit - self._prefix(path)[1]
+            if end > first and used + units[end].tokens > room:
+                break
+            used += units[end].tokens
+            end += 1
+        return end if end == len(units) else self._best_boundary(units, first, end, used)
+
+    def _best_boundary(self, units: Sequence[_Unit], first: int, end: int, used: int) -> int:
+        """Where to end a full chunk: at a section or a block in its second half, else at `end`."""
+        for opens in ("opens_section", "opens_block"):
+            kept = used
+            for cut in range(end, first, -1):
+                if kept * 2 < used:
+                    break
+                # fewer units may share a longer path, and so a longer prefix
+                prefix_tokens = self._prefix(_common_path(units[first:cut]))[1]
+                if getattr(units[cut], opens) and kept + prefix_tokens <= self._limit:
+                    return cut
+                kept -= units[cut - 1].tokens
+        return end
+
+    def _units(self) -> Iterator[_Unit]:
+        path: list[tuple[int, str]] = []
+        section = 0
+        after_heading = False
+        for block in find_blocks(self._document.text):
+            if block.level:
+                section += 1
+                path = [(level, name) for level, name in path if level < block.level]
+            above = tuple(name for _, name in path)
+            yield from self._block_units(block, above, section, after_heading=after_heading)
+            if block.level:
+                path.append((block.level, block.heading))
+            after_heading = bool(block.level)
+
+    def _block_units(
+        self, block: Block, path: tuple[str, ...], section: int, *, after_heading: bool
+    ) -> Iterator[_Unit]:
+        room = self._limit - self._limit // _PREFIX_SHARE
+        for number, sentence in enumerate(block.sentences):
+            for part, span in enumerate(self._fitting(sentence, room)):
+                opens = number == 0 and part == 0
+                yield _Unit(
+                    span=span,
+                    tokens=self._count(span) if span == sentence else self._count_alone(span),
+                    path=path,
+                    section=section,
+                    opens_section=opens and bool(block.level),
+                    # a heading is never parted from what follows it
+                    opens_block=opens and not after_heading,
+                )
+
+    def _fitting(self, span: Span, room: int) -> Iterator[Span]:
+        """`span`, cut where needed into spans of at most `room` tokens, at white space if any."""
+        text = self._document.text
+        while self._count(span) > room:
+            token = bisect_left(self._starts, span.start) + room
+            cut = self._starts[token]
+            space = max(text.rfind(" ", span.start, cut), text.rfind("\n", span.start, cut))
+            if space > span.start + (cut - span.start) // 2:
+                cut = space + 1
+            yield Span(span.start, cut)
+            span = Span(cut, span.end)
+        yield span
+
+    def _count(self, span: Span) -> int:
+        return bisect_left(self._starts, span.end) - bisect_left(self._starts, span.start)
+
+    def _count_alone(self, span: Span) -> int:
+        """Tokens of a part of a sentence, whose first and last word may be cut in two."""
+        return len(self._tokenizer.token_spans(self._document.text[span.start : span.end]))
+
+    def _prefix(self, headings: tuple[str, ...]) -> tuple[str, int]:
+        """The prefix under a path of headings, shortened where needed, and its tokens."""
+        if headings not in self._prefixes:
+            title = self._document.title
+            parts = [title, *(heading for heading in headings if heading != title)]
+            text = " > ".join(part for part in parts if part)
+            tokens = self._tokenizer.token_spans(text)
+            most = self._limit // _PREFIX_SHARE
+            if len(tokens) > most:
+                text = text[: tokens[most - 1].end]
+                tokens = self._tokenizer.token_spans(text)
+            self._prefixes[headings] = text, len(tokens)
+        return self._prefixes[headings]
+
+
+def _common_path(units: Sequence[_Unit]) -> tuple[str, ...]:
+    path = units[0].path
+    for unit in units[1:]:
+        path = _common(path, unit.path)
+    return path
+
+
+def _common(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
+    length = 0
+    while length < min(len(left), len(right)) and left[length] == right[length]:
+        length += 1
+    return left[:length]
+
+
+def _pages(starts: Sequence[int], start: int, end: int) -> tuple[int | None, tuple[int, ...]]:
+    """The page on which `start` stands, and the offsets in (start, end) where pages begin."""
+    if not starts:
+        return None, ()
+    first = bisect_right(starts, start)
+    return max(first, 1), tuple(starts[first : bisect_left(starts, end)])

@@ -1,0 +1,104 @@
+"""The errors that the project raises, one tree.
+
+    RagError
+    ├── InputError                 the caller can mend it
+    │   ├── QuestionError          empty, or longer than the limit
+    │   ├── RangeError             a number outside its range
+    │   ├── FilterError            a filter that cannot be understood
+    │   └── NotFoundError          no such collection, document or job
+    ├── DocumentError              one document cannot be read; the others go in
+    ├── SettingsError              settings that are wrong or contradict each other
+    ├── MissingExtraError          an optional package is not installed
+    ├── ModelError                 a model file is missing, altered or unfit
+    ├── StoreError                 the vector store failed
+    │   ├── StoreMismatchError     made with another model, dimension or schema version
+    │   └── StoreLockedError       another process holds it
+    ├── ServiceError               the running service could not be reached or refused
+    └── OverloadedError            too much work at once; says after how long to come back
+
+Every message gives the value, the limit and the mend. `retryable` says whether the same call may
+succeed later; `retry_after_s` says when, where that is known. Adapters map foreign errors into
+this tree inside their own file.
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """Root of the tree. `str(error)` is one line fit for a person."""
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InputError(RagError):
+    """The caller sent something that cannot be used."""
+
+
+class QuestionError(InputError):
+    """The question is empty or too long."""
+
+
+class RangeError(InputError):
+    """A number lies outside its range."""
+
+    def __init__(self, name: str, value: float, low: float, high: float) -> None:
+        super().__init__(
+            f"{name} is {value:g}, outside its range {low:g} to {high:g}: give a number within it"
+        )
+
+
+class FilterError(InputError):
+    """A filter names no field or holds a value that cannot be compared."""
+
+
+class NotFoundError(InputError):
+    """A collection, document or job of that name does not exist."""
+
+
+class DocumentError(RagError):
+    """One document cannot be read: corrupt, empty, too large or of an unknown format."""
+
+
+class SettingsError(RagError):
+    """The settings are wrong or contradict each other."""
+
+
+class MissingExtraError(RagError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, what: str, install: str) -> None:
+        super().__init__(f"{what} is not installed: install it with `{install}`")
+
+
+class ModelError(RagError):
+    """A model file is missing, altered or unfit for its use."""
+
+
+class StoreError(RagError):
+    """The vector store failed."""
+
+
+class StoreMismatchError(StoreError):
+    """The store was made with another embedding model, dimension or schema version."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the embedded store."""
+
+    retryable = True
+
+
+class ServiceError(RagError):
+    """The running service could not be reached, or refused the call."""
+
+    retryable = True
+
+
+class OverloadedError(RagError):
+    """The service has as much work as it can hold."""
+
+    retryable = True

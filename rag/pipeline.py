@@ -1,0 +1,127 @@
+"""The one path from question to answer; every arrow is one call through one port.
+
+    admit -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill
+
+Knows no vector store, no model and no door: it is given one object per stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rag.errors import QuestionError, RangeError
+from rag.ports import Baseline, Compressor, Generator, Retriever
+from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question
+
+MAX_CONTEXT_TOKENS = 200_000
+MAX_HITS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a question may ask for. `retrieved_chunks` are considered for an answer's context."""
+
+    max_question_chars: int = 4_000
+    retrieved_chunks: int = 10
+
+
+class QuestionPipeline:
+    """Answers questions; also gives the hits or the context alone."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        compressor: Compressor,
+        generator: Generator,
+        baseline: Baseline,
+        limits: Limits,
+    ) -> None:
+        self._retriever = retriever
+        self._compressor = compressor
+        self._generator = generator
+        self._baseline = baseline
+        self._limits = limits
+
+    async def search(self, question: Question, k: int) -> list[Hit]:
+        """At most `k` hits (1 to 200), best first."""
+        self._admit(question)
+        _check_range("k", k, 1, MAX_HITS)
+        return await self._retriever.retrieve(question, k)
+
+    async def context(self, question: Question, max_context_tokens: int) -> Context:
+        """The compressed context alone, of at most `max_context_tokens` (1 to 200,000)."""
+        self._admit(question)
+        _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
+        return await self._compress(question, hits, max_context_tokens)
+
+    async def answer(self, question: Question, max_context_tokens: int) -> Answer:
+        """The answer with its citations, confidence and bill.
+
+        Raises QuestionError, RangeError, NotFoundError for an unknown collection, StoreError.
+        """
+        self._admit(question)
+        _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        clock = _Stopwatch()
+        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
+        retrieve_ms = clock.lap_ms()
+        context = await self._compress(question, hits, max_context_tokens)
+        compress_ms = clock.lap_ms()
+        generation = await self._generator.generate(question, hits, context)
+        generate_ms = clock.lap_ms()
+        lines = (
+            CostLine("retrieve", None, Decimal(0), retrieve_ms),
+            CostLine("compress", None, Decimal(0), compress_ms),
+            CostLine("generate", generation.model, generation.usd, generate_ms),
+        )
+        baseline = self._baseline.cost_usd(question, hits, generation.text)
+        return _answer(generation, context, Cost(lines, baseline))
+
+    def _admit(self, question: Question) -> None:
+        if not question.text.strip():
+            raise QuestionError("the question is empty: write one")
+        length, limit = len(question.text), self._limits.max_question_chars
+        if length > limit:
+            raise QuestionError(
+                f"the question has {length:,} characters, the limit is {limit:,}: shorten it"
+            )
+
+    async def _compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
+        return await asyncio.to_thread(self._compressor.compress, question, hits, max_tokens)
+
+
+def _answer(generation: Generation, context: Context, cost: Cost) -> Answer:
+    return Answer(
+        answer_id=f"ans_{uuid.uuid4().hex}",
+        status="abstained" if generation.abstained else "answered",
+        text=generation.text,
+        tier=generation.tier,
+        model=generation.model,
+        confidence=generation.confidence,
+        citations=generation.citations,
+        usage=generation.usage,
+        context_tokens=context.tokens,
+        cost=cost,
+    )
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise RangeError(name, value, low, high)
+
+
+class _Stopwatch:
+    """Milliseconds since the last lap."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap_ms(self) -> float:
+        now = time.perf_counter()
+        elapsed, self._last = now - self._last, now
+        return elapsed * 1000

@@ -1,0 +1,150 @@
+"""The roles of the system, a `Protocol` each, with one main method.
+
+A port that may touch a network is async; one that only computes is sync. Whoever implements a port
+states in its own docstring which scores and limits it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from rag.types import (
+    Candidate,
+    Chunk,
+    Context,
+    Document,
+    EmbeddedChunk,
+    Embedding,
+    Generation,
+    Hit,
+    Passage,
+    Question,
+    ReadResult,
+    Span,
+    StoredChunk,
+    StoreQuery,
+)
+
+
+class Reader(Protocol):
+    """Turns one file into documents."""
+
+    def read(self, path: Path, collection: str, source: str) -> ReadResult:
+        """The documents in the file, and the parts of it that could not be read.
+
+        Raises DocumentError when the file is corrupt, empty, too large or of an unknown format.
+        """
+
+
+class Tokenizer(Protocol):
+    """The tokens of a model, as places in the text."""
+
+    def token_spans(self, text: str) -> list[Span]:
+        """The span of every token of `text`, in order, special tokens left out."""
+
+
+class TokenCounter(Protocol):
+    """Counts the tokens that a language model would be charged for."""
+
+    def count(self, text: str) -> int:
+        """The number of tokens in `text`."""
+
+
+class Chunker(Protocol):
+    """Cuts a document into chunks that the embedding model reads whole."""
+
+    def chunk(self, document: Document) -> list[Chunk]:
+        """Chunks in order; their texts joined are the document's text."""
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model and its weights; equal fingerprints mean comparable vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        """One embedding for each passage, in order."""
+
+
+class ChunkSearcher(Protocol):
+    """Finds chunks."""
+
+    async def search(self, query: StoreQuery) -> list[Candidate]:
+        """The union of both legs' best, each with both scores, in order of chunk id.
+
+        Fewer when the collection holds fewer; none for a collection that holds nothing.
+        """
+
+    async def fetch(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        """The chunks of these ids, in the order given; ids that are gone are left out."""
+
+
+class ChunkStore(ChunkSearcher, Protocol):
+    """Keeps chunks and finds them."""
+
+    async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Insert, or replace by chunk id; durable when it returns."""
+
+    async def describe(self, chunks: Sequence[Chunk]) -> None:
+        """Replace everything but the vectors of chunks that are there already."""
+
+    async def delete(self, chunk_ids: Sequence[str]) -> None:
+        """Remove; ids that are not there are no error."""
+
+    async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
+        """The ids of a document's chunks, sorted."""
+
+    async def count(self, collection: str) -> int:
+        """How many chunks a collection holds."""
+
+    async def optimize(self) -> None:
+        """Build the indexes that large collections want; may take long."""
+
+    async def close(self) -> None:
+        """Write everything to disk and let go of it."""
+
+
+class Retriever(Protocol):
+    """Finds what may answer a question."""
+
+    async def retrieve(self, question: Question, k: int) -> list[Hit]:
+        """At most `k` hits, best first; ties break by chunk id."""
+
+
+class Reranker(Protocol):
+    """Scores hits anew, with a closer look at the question."""
+
+    async def rerank(self, question: Question, hits: Sequence[Hit]) -> list[float]:
+        """One score for each hit, in order, 0 to 1."""
+
+
+class Compressor(Protocol):
+    """Fits hits into a token budget."""
+
+    def compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
+        """A context of at most `max_tokens`, the most useful pieces first."""
+
+
+class Generator(Protocol):
+    """Answers from a context."""
+
+    async def generate(
+        self, question: Question, hits: Sequence[Hit], context: Context
+    ) -> Generation:
+        """An answer, or an abstention; `hits` are what the context was made from."""
+
+
+class Baseline(Protocol):
+    """Knows what the naive way would have cost."""
+
+    def cost_usd(self, question: Question, hits: Sequence[Hit], answer: str) -> Decimal | None:
+        """Dollars for the top chunks sent whole to the premium model; None if unknown."""

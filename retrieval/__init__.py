@@ -1,0 +1,1 @@
+"""Question to ranked hits: hybrid search, fusion, reranking, merging of neighbours."""
