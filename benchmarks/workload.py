@@ -1,4 +1,4 @@
-"""The work that every system in the peer comparison does: 1,000 documents, their queries, one measure.
+"""The work of the peer comparison: 1,000 documents, their queries, one measure.
 
 Standard library only, so that the environment of any peer can import it. It knows no system.
 """

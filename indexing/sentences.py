@@ -14,17 +14,22 @@ from dataclasses import dataclass
 
 from rag.types import Span
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_FENCE = re.compile(r" {0,3}(`{3,}+(?!.*`)|~{3,})")  # a backtick after it: code in one line
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)$")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[”’」』）]*|[؟۔।]+(?=\s)")
+# The looks behind let a run of marks be tried once only, not again from each of its marks.
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[”’」』）]*|(?<![؟۔।])[؟۔।]+(?=\s)"
+)
 _NEXT_STARTS_LOWER = re.compile(r"\s+[\"'“‘(\[*_]*[a-zà-öø-ÿ]")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Lt|Capt|"
     r"Rev|Hon|Inc|Ltd|Co|Corp|vs|cf|al|ca|approx|resp|incl|excl|viz|Fig|Figs|Eq|Sec|Ch|Vol|No|Nos|"
     r"pp?|ed|eds|op|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|bzw|usw|Nr|Art)\.$"
 )
+# "1. First" at the start of a list item is a number, not a sentence.
+_MORE_THAN_NUMBERS = re.compile(r"[^0-9.)\-*+ ]")
 _CODE_SENTENCE_CHARS = 400
 
 
@@ -67,7 +72,7 @@ def find_blocks(text: str) -> list[Block]:
             end_paragraph()
             whole = (_trimmed(text, line.start, line.end),)
             blocks.append(
-                Block(line.start, line.end, len(heading.group(1)), heading.group(2), whole)
+                Block(line.start, line.end, len(heading.group(1)), _name(heading.group(2)), whole)
             )
         elif _TABLE_ROW.match(content):
             end_paragraph()
@@ -79,6 +84,13 @@ def find_blocks(text: str) -> list[Block]:
             paragraph.append(line)
     end_paragraph()
     return blocks
+
+
+def _name(heading: str) -> str:
+    """A heading without the marks that may close it."""
+    name = heading.strip(" \t")
+    unclosed = name.rstrip("#")
+    return unclosed.rstrip(" \t") if unclosed[-1:] in ("", " ", "\t") else name  # not C#
 
 
 def _lines(text: str) -> list[Span]:
@@ -112,14 +124,17 @@ def _code_block(text: str, lines: list[Span]) -> Block:
 
 
 def _prose_sentences(text: str, start: int, end: int) -> Iterator[Span]:
-    begin = start
+    begin = looked = _trimmed(text, start, end).start
+    says_something = False
     for match in _SENTENCE_END.finditer(text, start, end):
-        if _is_inside_sentence(text, begin, match, end):
+        if not says_something:
+            says_something = bool(_MORE_THAN_NUMBERS.search(text, looked, match.end()))
+            looked = match.end()
+        if not says_something or _is_inside_sentence(text, begin, match, end):
             continue
-        sentence = _trimmed(text, begin, match.end())
-        if sentence.end > sentence.start:
-            yield sentence
-        begin = match.end()
+        yield _trimmed(text, begin, match.end())
+        begin = looked = _trimmed(text, match.end(), end).start
+        says_something = False
     rest = _trimmed(text, begin, end)
     if rest.end > rest.start:
         yield rest
@@ -130,10 +145,9 @@ def _is_inside_sentence(text: str, begin: int, match: re.Match[str], end: int) -
     mark = match.group()
     if mark[0] in ".…" and _NEXT_STARTS_LOWER.match(text, match.end(), end):
         return True
-    if mark == "." and _ABBREVIATION.search(text, max(begin, match.end() - 12), match.end()):
-        return True
-    # "1. First" at the start of a list item is a number, not a sentence.
-    return not text[begin : match.end()].strip().strip("0123456789.)-*+ ")
+    return mark == "." and bool(
+        _ABBREVIATION.search(text, max(begin - 1, match.end() - 12, 0), match.end())
+    )
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:

@@ -23,11 +23,9 @@ def read_html(raw: bytes, source: str) -> Content:
 
     Raises DocumentError when the page cannot be parsed.
     """
-    from indexing.readers.html_tree import parse_html
-
-    html = decode(raw, source, _declared_encoding(raw))
+    html = clean_text(decode(raw, source, _declared_encoding(raw)))
     try:
-        page = parse_html(html)
+        page = _parse(html)
         page_title = page.title.get_text() if page.title else ""
         _drop_furniture(page)
         main = _main_content(page)
@@ -46,12 +44,11 @@ def read_html(raw: bytes, source: str) -> Content:
 
 def html_to_markdown(html: str) -> str:
     """A fragment of HTML, all of it, as Markdown."""
-    from indexing.readers.html_tree import parse_html
-
-    return _convert(parse_html(html))
+    return _convert(_parse(html))
 
 
 _CHARSET = re.compile(rb"""<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*["']?\s*([\w-]+)""", re.I)
+_XML_DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _NUMBER = re.compile(r"[-−+]?\d+")
 _LANGUAGE = re.compile(r"(?:language|lang|highlight-source|highlight)-([\w+#-]+)")
@@ -72,12 +69,25 @@ _FURNITURE = (
     " :is([hidden], [aria-hidden=true], [style*='display:none'], [style*='display: none'])"
     ":not([role=tabpanel], [role=region], [hidden=until-found])"
 )
+# To number an item the converter counts those before it: many of them would take it minutes.
+_MAX_NUMBERED = 1000
 _STRIPPED = ["a", "b", "strong", "em", "i", "s", "del", "u", "sub", "sup", "kbd", "samp", "video"]
 
 
 def _declared_encoding(raw: bytes) -> str | None:
     found = _CHARSET.search(raw, 0, 4096)
     return found[1].decode("ascii") if found else None
+
+
+def _parse(html: str) -> BeautifulSoup:
+    from bs4 import BeautifulSoup
+
+    declaration = _XML_DECLARATION.match(html)
+    body = html[declaration.end() :] if declaration else html
+    # Python's own parser takes hours for a megabyte of `<a `, and supplies no end tags. Without
+    # its declaration XHTML is parsed as what it is, HTML; the added tag keeps a text that holds no
+    # tag at all from being taken for the name of a file.
+    return BeautifulSoup("<html>" + body, "lxml")
 
 
 def _drop_furniture(page: BeautifulSoup) -> None:
@@ -111,6 +121,9 @@ def _convert(root: Tag) -> str:
         for cell in [table, *table.find_all(["tbody", "tr", "td", "th"])]:
             if cell.find_parent("table") is None:
                 cell.name = "div"
+    for numbered in root.select("ol"):
+        if len(numbered.find_all("li", recursive=False)) > _MAX_NUMBERED:
+            numbered.name = "ul"
     for image in root.select("img"):
         image.replace_with(str(image.get("alt") or ""))
     for power in root.select("sup:not(:has(a))"):

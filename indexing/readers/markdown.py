@@ -32,14 +32,11 @@ _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE)
 _MAX_VALUE_CHARS = 500
 
 # How a site shows a page, not what the page says: changing these does not change the document.
-# fmt: off
-_LAYOUT_KEYS = frozenset({
-    "title", "layout", "weight", "slug", "permalink", "template", "toc", "hide", "hide_title",
-    "hide_table_of_contents", "draft", "sidebar", "sidebar_position", "sidebar_label",
-    "sidebar_class_name", "sort_rank", "nav_order", "nav_exclude", "nav_icon", "nav_title",
-    "pagination_next", "pagination_prev", "custom_edit_url", "image",
-})
-# fmt: on
+_LAYOUT_KEYS = frozenset(
+    "title layout weight slug permalink template toc hide hide_title hide_table_of_contents draft"
+    " sidebar sidebar_position sidebar_label sidebar_class_name sort_rank nav_order nav_exclude"
+    " nav_icon nav_title pagination_next pagination_prev custom_edit_url image".split()
+)
 
 _MODULE = re.compile(
     r"""import\s+(?:\S.*\sfrom\s+)?['"][^'"]+['"];?$|import\s+\{$"""
@@ -129,16 +126,22 @@ def _may_be_heading(kept: Sequence[str]) -> bool:
 
 def _without_comments(line: str, in_comment: bool) -> tuple[str, bool]:
     """What of `line` is outside comments, and whether one is open at its end."""
-    visible = ""
+    visible: list[str] = []
+    begin = 0  # of what is visible
     while True:
         if in_comment:
-            end = line.find("-->")
+            end = line.find("-->", begin)
             if end < 0:
-                return visible.rstrip(), True
-            line = line[end + 3 :]
-        start = line.find("<!--")
-        while start >= 0 and line.count("`", 0, start) % 2:  # inside code
-            start = line.find("<!--", start + 4)
+                return "".join(visible).rstrip(), True
+            begin = end + 3
+        start, counted, ticks = line.find("<!--", begin), begin, 0
+        while start >= 0:
+            ticks += line.count("`", counted, start)
+            if ticks % 2 == 0:
+                break
+            # inside code
+            counted, start = start, line.find("<!--", start + 4)
+        visible.append(line[begin:start] if start >= 0 else line[begin:])
         if start < 0:
-            return (visible + line).rstrip(), False
-        visible, line, in_comment = visible + line[:start], line[start + 4 :], True
+            return "".join(visible).rstrip(), False
+        begin, in_comment = start + 4, True

@@ -73,7 +73,7 @@ def stored_chunk(chunk_id: str, payload: Mapping[str, Any]) -> StoredChunk:
         end=payload["end"],
         text=payload["text"],
         sentences=tuple(map(Span, offsets[::2], offsets[1::2])),
-        page=payload["page"],
+        page=payload.get("page"),  # the engine drops what is set to null
         page_breaks=tuple(payload["page_breaks"]),
         metadata=payload["metadata"],
     )

