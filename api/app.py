@@ -47,7 +47,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     settings = application.settings.server
     app.add_middleware(
         Doorkeeper,
-        allowed_hosts=settings.allowed_hosts,
+        allowed_hosts=(settings.host, *settings.allowed_hosts),
         max_body_bytes=settings.max_body_bytes,
         metrics=service.metrics,
     )

@@ -37,7 +37,24 @@ STATUS: Mapping[type[errors.RagError], HTTPStatus] = {
     errors.ServiceError: HTTPStatus.BAD_GATEWAY,
     errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+TITLES: Mapping[int, str] = {  # our own, since Python's change from version to version
+    400: "Bad request",
+    401: "Not authorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Too large",
+    415: "Unsupported content type",
+    421: "Unknown host",
+    422: "Cannot be processed",
+    500: "Internal error",
+    501: "Not installed",
+    502: "Bad gateway",
+    503: "Too busy",
+}
 TYPE_PREFIX = "urn:thrifty-rag:problem:"
+UNREADABLE = "the body is not valid JSON in UTF-8: mend it"
+UNPARSED_BY_FASTAPI = "There was an error parsing the body"
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -54,7 +71,8 @@ def problem_of(error: errors.RagError) -> dict[str, Any]:
 def http_problem(error: HTTPException) -> dict[str, Any]:
     """The problem document of an error that belongs to HTTP, as an unknown path."""
     status = HTTPStatus(error.status_code)
-    return _problem(_slug(status.phrase), status, str(error.detail))
+    detail = UNREADABLE if error.detail == UNPARSED_BY_FASTAPI else str(error.detail)
+    return _problem(_slug(_title(status)), status, detail)
 
 
 def internal_problem() -> dict[str, Any]:
@@ -93,12 +111,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = http_problem(error)
     place = ascii(request.url.path[:200])
-    better = {
-        "Not Found": f"nothing is at {place}: /openapi.json lists what there is",
-        "Method Not Allowed": f"{request.method} is not for {place}: /openapi.json lists what is",
-        "There was an error parsing the body": "the body is not valid JSON in UTF-8: mend it",
-    }
-    problem["detail"] = better.get(problem["detail"], problem["detail"])
+    if error.status_code == HTTPStatus.NOT_FOUND and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        problem["detail"] = f"nothing is at {place}: /openapi.json lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem["detail"] = f"{request.method} is not for {place}: /openapi.json lists what is"
     return problem_response(problem, error.headers)
 
 
@@ -129,11 +145,15 @@ def _problem(
 ) -> dict[str, Any]:
     return {
         "type": TYPE_PREFIX + kind,
-        "title": status.phrase,
+        "title": _title(status),
         "status": status.value,
         "detail": detail,
         "retryable": retryable,
     }
+
+
+def _title(status: HTTPStatus) -> str:
+    return TITLES.get(status, status.phrase)
 
 
 def _kind(error_class: type[errors.RagError]) -> str:

@@ -161,9 +161,9 @@ class ServerSettings(_Group):
         description="Questions worked on at once; one more is told to come back later.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=("127.0.0.1", "localhost", "::1"),
-        description="Names under which the service may be called, between commas; add that of a "
-        "proxy. Others are refused, so that no foreign web page can read the documents.",
+        default=(),
+        description="Names under which the service may be called besides this machine's, between "
+        "commas: that of a proxy. Others are refused, lest foreign web pages read the documents.",
     )
 
 

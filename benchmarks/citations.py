@@ -2,7 +2,8 @@
 
     python -m benchmarks.citations --data ../shared/data
 
-Four corpora are ingested by the command line, three as JSON Lines and one as long files. Each citation must satisfy `document.text[start:end] == quote` on the text that
+Four corpora are ingested by the command line, three as JSON Lines and one as long files. Each
+citation must satisfy `document.text[start:end] == quote` on the text that
 GET /v1/documents/{id} gives. Exits 1 when one does not.
 """
 

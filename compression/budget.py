@@ -108,13 +108,15 @@ def _passages(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
     order: list[list[Piece]] = []
     for _, group in groupby(pieces, key=lambda piece: piece.hit.chunk.chunk_id):
         run = list(group)
-        for passage in order:
-            if _are_neighbours(passage, run):
-                passage.extend(run)
-                passage.sort(key=lambda piece: piece.start)
-                break
-        else:
+        beside = [passage for passage in order if _are_neighbours(passage, run)]
+        if not beside:
             order.append(run)
+            continue
+        first, *others = beside  # two where the run fills the gap between them
+        for passage in (run, *others):
+            first.extend(passage)
+        first.sort(key=lambda piece: piece.start)
+        order = [passage for passage in order if not any(passage is other for other in others)]
     yield from order
 
 
@@ -122,8 +124,7 @@ def _are_neighbours(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
     chunks = [piece.hit.chunk for piece in (*left, *right)]
     if len({(chunk.collection, chunk.document_id) for chunk in chunks}) > 1:
         return False
-    starts = {chunk.start for chunk in chunks}
-    return any(piece.hit.chunk.end in starts for piece in (*left, *right)) and (
+    return (
         left[-1].hit.chunk.end == right[0].hit.chunk.start
         or right[-1].hit.chunk.end == left[0].hit.chunk.start
     )
@@ -134,17 +135,18 @@ def _render(number: int, pieces: Sequence[Piece]) -> str:
     first = pieces[0].hit.chunk
     text = pieces[0].text
     for before, after in pairwise(pieces):
-        text += (_between(before, after) or _GAP) + after.text
+        gap = _between(before, after)
+        text += (_GAP if gap is None else gap) + after.text
     return f"[{number}] {first.prefix}\n{text}" if first.prefix else f"[{number}]\n{text}"
 
 
-def _between(before: Piece, after: Piece) -> str:
-    """The white space between two pieces when nothing else is, else nothing."""
+def _between(before: Piece, after: Piece) -> str | None:
+    """The white space between two pieces, if any; None when there is more than that."""
     left, right = before.hit.chunk, after.hit.chunk
-    if left is right or left.chunk_id == right.chunk_id:
+    if left.chunk_id == right.chunk_id:
         gap = left.slice(Span(before.end, after.start))
     elif left.end == right.start:
         gap = left.slice(Span(before.end, left.end)) + right.slice(Span(right.start, after.start))
     else:
-        return ""
-    return gap if not gap.strip() else ""
+        return None
+    return None if gap.strip() else gap

@@ -18,13 +18,23 @@ _REMEMBERED_TEXTS = 20_000
 
 
 class TiktokenCounter:
-    """A TokenCounter with the vocabulary of the current OpenAI models."""
+    """A TokenCounter with the vocabulary of the current OpenAI models.
+
+    Raises ModelError when the vocabulary is neither there nor within reach.
+    """
 
     def __init__(self) -> None:
         _use_bundled_vocabulary()
         import tiktoken
 
-        self._encoding = tiktoken.get_encoding(ENCODING)
+        try:
+            self._encoding = tiktoken.get_encoding(ENCODING)
+        except Exception as error:  # reading, checking and fetching it each raise their own
+            raise ModelError(
+                f"the token vocabulary {ENCODING} is not in "
+                f"{os.environ['TIKTOKEN_CACHE_DIR'] or 'any folder'} and cannot be fetched: "
+                "unset TIKTOKEN_CACHE_DIR to use the one that is installed"
+            ) from error
         self._count = lru_cache(maxsize=_REMEMBERED_TEXTS)(self._count_now)
 
     def count(self, text: str) -> int:

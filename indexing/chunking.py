@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from indexing.sentences import Block, find_blocks
+from indexing.sentences import Block, find_blocks, trimmed
 from rag.errors import SettingsError
 from rag.ports import Tokenizer
 from rag.types import Chunk, Document, Passage, Span
@@ -49,8 +49,8 @@ class StructuralChunker:
         seen: Counter[str] = Counter()
         chunks = []
         for draft, (start, end) in zip(drafts, bounds, strict=True):
-            content = hashlib.sha256(f"{draft.prefix}\n{document.text[start:end]}".encode())
-            name = f"{document.collection}/{document.document_id}/{content.hexdigest()}"
+            content = _content_hash(document.text[start:end], draft, start)
+            name = f"{document.collection}/{document.document_id}/{content}"
             seen[name] += 1
             page, breaks = _pages(document.page_starts, start, end)
             chunks.append(
@@ -82,12 +82,19 @@ def passage_of(chunk: Chunk) -> Passage:
     return Passage(f"{chunk.prefix}\n{chunk.text}", "document", spans)
 
 
+def _content_hash(text: str, draft: _Draft, start: int) -> str:
+    """Of all that is embedded: the sentences too, since the text around may cut them otherwise."""
+    cuts = [offset - start for s in draft.sentences for offset in (s.start, s.end)]
+    return hashlib.sha256(f"{draft.prefix}\n{text}\n{cuts}".encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """The smallest thing that is not cut: a sentence, or a part of one that is too long."""
 
     span: Span
     tokens: int
+    is_part: bool
     path: tuple[str, ...]
     section: int  # equal for units of one section
     opens_section: bool
@@ -121,6 +128,8 @@ class _Outline:
         first = 0
         while first < len(units):
             last = self._cut(units, first)
+            while last - first > 1 and self._is_too_long(units[first:last]):
+                last -= 1
             group = units[first:last]
             headings = _common_path(group)
             prefix, _ = self._prefix(headings)
@@ -139,6 +148,13 @@ class _Outline:
             used += units[end].tokens
             end += 1
         return end if end == len(units) else self._best_boundary(units, first, end, used)
+
+    def _is_too_long(self, units: Sequence[_Unit]) -> bool:
+        """Whether parts of a sentence make more tokens together than each alone."""
+        if not any(unit.is_part for unit in units):
+            return False
+        tokens = self._count_alone(Span(units[0].span.start, units[-1].span.end))
+        return tokens + self._prefix(_common_path(units))[1] > self._limit
 
     def _best_boundary(self, units: Sequence[_Unit], first: int, end: int, used: int) -> int:
         """Where to end a full chunk: at a section or a block in its second half, else at `end`."""
@@ -178,6 +194,7 @@ class _Outline:
                 yield _Unit(
                     span=span,
                     tokens=self._count(span) if span == sentence else self._count_alone(span),
+                    is_part=span != sentence,
                     path=path,
                     section=section,
                     opens_section=opens and bool(block.level),
@@ -187,16 +204,24 @@ class _Outline:
 
     def _fitting(self, span: Span, room: int) -> Iterator[Span]:
         """`span`, cut where needed into spans of at most `room` tokens, at white space if any."""
-        text = self._document.text
-        while self._count(span) > room:
-            token = bisect_left(self._starts, span.start) + room
-            cut = self._starts[token]
-            space = max(text.rfind(" ", span.start, cut), text.rfind("\n", span.start, cut))
-            if space > span.start + (cut - span.start) // 2:
-                cut = space + 1
-            yield Span(span.start, cut)
-            span = Span(cut, span.end)
+        text, whole = self._document.text, span
+        while self._count(span) > room or (span != whole and self._count_alone(span) > room):
+            cut = self._cut_within(span, room)
+            yield trimmed(text, span.start, cut)
+            span = trimmed(text, cut, span.end)
         yield span
+
+    def _cut_within(self, span: Span, room: int) -> int:
+        """Where to end the first `room` tokens of `span`, or fewer."""
+        text = self._document.text
+        first = bisect_left(self._starts, span.start)
+        token = min(first + room, len(self._starts) - 1)
+        # the rest of a word that was cut in two may have more tokens alone than within it
+        while (more := self._count_alone(Span(span.start, self._starts[token])) - room) > 0:
+            token = max(token - more, first + 1)
+        cut = self._starts[token]
+        space = max(text.rfind(" ", span.start, cut), text.rfind("\n", span.start, cut))
+        return space + 1 if space > span.start + (cut - span.start) // 2 else cut
 
     def _count(self, span: Span) -> int:
         return bisect_left(self._starts, span.end) - bisect_left(self._starts, span.start)
@@ -214,7 +239,7 @@ class _Outline:
             tokens = self._tokenizer.token_spans(text)
             most = self._limit // _PREFIX_SHARE
             if len(tokens) > most:
-                text = text[: tokens[most - 1].end]
+                text = text[: tokens[most].start].rstrip()
                 tokens = self._tokenizer.token_spans(text)
             self._prefixes[headings] = text, len(tokens)
         return self._prefixes[headings]

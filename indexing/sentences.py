@@ -1,7 +1,7 @@
 """Where the blocks and the sentences of a Markdown-like text begin and end.
 
 Blocks are headings, paragraphs, list items, table rows and fenced code. A heading, a table row and
-a short piece of code are one sentence each; paragraphs and list items are cut at sentence ends by
+a piece of code of some lines are one sentence each; paragraphs and list items are cut at sentence ends by
 punctuation, with the usual abbreviations kept whole. Languages without a rule here fall back on
 their punctuation, and in the end on lines. Spans exclude surrounding white space.
 """
@@ -18,6 +18,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}+(?!.*`)|~{3,})")  # a backtick after it: code
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)$")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
+_RULE = re.compile(r"[|:+=_*~ \t-]*$")  # a line that only draws is no sentence
 # The looks behind let a run of marks be tried once only, not again from each of its marks.
 _SENTENCE_END = re.compile(
     r"(?<![.!?…])[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[”’」』）]*|(?<![؟۔।])[؟۔।]+(?=\s)"
@@ -70,13 +71,13 @@ def find_blocks(text: str) -> list[Block]:
             position = last + 1
         elif heading := _HEADING.match(content):
             end_paragraph()
-            whole = (_trimmed(text, line.start, line.end),)
+            whole = (trimmed(text, line.start, line.end),)
             blocks.append(
                 Block(line.start, line.end, len(heading.group(1)), _name(heading.group(2)), whole)
             )
         elif _TABLE_ROW.match(content):
             end_paragraph()
-            row = (_trimmed(text, line.start, line.end),)
+            row = () if _RULE.match(content) else (trimmed(text, line.start, line.end),)
             blocks.append(Block(line.start, line.end, 0, "", row))
         else:
             if _LIST_ITEM.match(content):
@@ -84,6 +85,15 @@ def find_blocks(text: str) -> list[Block]:
             paragraph.append(line)
     end_paragraph()
     return blocks
+
+
+def trimmed(text: str, start: int, end: int) -> Span:
+    """`[start, end)` without the white space at both ends."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return Span(start, end)
 
 
 def _name(heading: str) -> str:
@@ -116,15 +126,18 @@ def _closing_fence(text: str, lines: list[Span], after: int, fence: str) -> int:
 
 def _code_block(text: str, lines: list[Span]) -> Block:
     start, end = lines[0].start, lines[-1].end
-    if end - start <= _CODE_SENTENCE_CHARS:
-        sentences = [_trimmed(text, start, end)]
-    else:
-        sentences = [_trimmed(text, line.start, line.end) for line in lines]
+    sentences = []
+    begin = start
+    for line in lines:
+        if line.end - begin > _CODE_SENTENCE_CHARS and line.start > begin:
+            sentences.append(trimmed(text, begin, line.start))
+            begin = line.start
+    sentences.append(trimmed(text, begin, end))
     return Block(start, end, 0, "", tuple(s for s in sentences if s.end > s.start))
 
 
 def _prose_sentences(text: str, start: int, end: int) -> Iterator[Span]:
-    begin = looked = _trimmed(text, start, end).start
+    begin = looked = trimmed(text, start, end).start
     says_something = False
     for match in _SENTENCE_END.finditer(text, start, end):
         if not says_something:
@@ -132,10 +145,10 @@ def _prose_sentences(text: str, start: int, end: int) -> Iterator[Span]:
             looked = match.end()
         if not says_something or _is_inside_sentence(text, begin, match, end):
             continue
-        yield _trimmed(text, begin, match.end())
-        begin = looked = _trimmed(text, match.end(), end).start
+        yield trimmed(text, begin, match.end())
+        begin = looked = trimmed(text, match.end(), end).start
         says_something = False
-    rest = _trimmed(text, begin, end)
+    rest = trimmed(text, begin, end)
     if rest.end > rest.start:
         yield rest
 
@@ -148,11 +161,3 @@ def _is_inside_sentence(text: str, begin: int, match: re.Match[str], end: int) -
     return mark == "." and bool(
         _ABBREVIATION.search(text, max(begin - 1, match.end() - 12, 0), match.end())
     )
-
-
-def _trimmed(text: str, start: int, end: int) -> Span:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return Span(start, end)

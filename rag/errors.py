@@ -47,7 +47,7 @@ class RangeError(InputError):
 
     def __init__(self, name: str, value: float, low: float, high: float) -> None:
         super().__init__(
-            f"{name} is {value:g}, outside its range {low:g} to {high:g}: give a number within it"
+            f"{name} is {value:,}, outside its range {low:,} to {high:,}: give a number within it"
         )
 
 

@@ -18,7 +18,7 @@ from rag.types import Hit, Question
 class CrossEncoderReranker:
     """A Reranker on sentence-transformers' CrossEncoder; scores are 0 to 1 by a sigmoid.
 
-    Raises ModelError when the model cannot be loaded.
+    Raises ModelError when the model cannot be loaded or is no cross-encoder.
     """
 
     def __init__(self, model: str) -> None:
@@ -44,9 +44,23 @@ def _load(model: str) -> Any:
     from sentence_transformers import CrossEncoder
 
     try:
-        return CrossEncoder(model, num_labels=1)
+        loaded = CrossEncoder(model, num_labels=1)
     except Exception as error:  # the hub, the files and the model each raise their own
+        reason = " ".join(str(error).split())
         raise ModelError(
-            f"the reranker {model!r} cannot be loaded ({error}): name a folder with its files, "
+            f"the reranker {model!r} cannot be loaded ({reason}): name a folder with its files, "
             "or a model of the hub when this machine can reach it"
         ) from error
+    _check_is_trained_to_score(model, loaded.model)
+    return loaded
+
+
+def _check_is_trained_to_score(name: str, network: Any) -> None:
+    """A model without a scoring head gets a random one from the library, with no error."""
+    made_as = getattr(getattr(network, "config", None), "architectures", None) or ()
+    loaded_as = type(network).__name__
+    if made_as and loaded_as.endswith("ForSequenceClassification") and loaded_as not in made_as:
+        raise ModelError(
+            f"{name!r} is no reranker but a {', '.join(made_as)}, whose scores would be random: "
+            "name a cross-encoder"
+        )

@@ -31,7 +31,7 @@ def ask(
         AnswerIn,
         {
             "question": question,
-            "collection": collection or settings.collection,
+            "collection": settings.collection if collection is None else collection,
             "max_context_tokens": (
                 settings.context.max_tokens if max_context_tokens is None else max_context_tokens
             ),

@@ -38,7 +38,7 @@ def forget(
     from api.settings import load_settings
 
     settings = load_settings()
-    place = collection or settings.collection
+    place = settings.collection if collection is None else collection
     proofs = work_through_door(ctx, settings, lambda door: door.forget(place, ids))
     if json:
         print_json([proof.model_dump(mode="json") for proof in proofs])

@@ -43,7 +43,7 @@ def ingest(
     asked = checked(
         DocumentsIn,
         {
-            "collection": collection or settings.collection,
+            "collection": settings.collection if collection is None else collection,
             "paths": [_absolute(path) for path in paths],
             "sync": sync,
             "dry_run": dry_run,

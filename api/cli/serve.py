@@ -75,10 +75,6 @@ def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     app = create_app(build(settings), token=holder.token)
-    # The server gives every signal that stopped it to the handlers from before it: they must not
-    # kill the process before it has let go of the lock.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: None)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -86,7 +82,16 @@ def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
         server_header=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+
+    # For the moment before the server takes the signals itself; and for the moment after, when it
+    # gives back the one that stopped it, which must not kill what still holds the lock.
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, stop)
+    return server
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, ValidationError
 from api import ingesting, uploads
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
+from api.problems import UNREADABLE
 from api.service import Service, ServiceDep, json_response, problem_docs
 from rag.errors import OverloadedError
 
@@ -148,13 +149,15 @@ async def _submit_uploads(request: Request, service: Service) -> JobOut:
 async def _read_body(request: Request) -> DocumentsIn:
     """The body, with the errors that FastAPI itself would give."""
     try:
-        return DocumentsIn.model_validate(json.loads(await request.body()))
+        body = json.loads(await request.body())
     except json.JSONDecodeError as error:
         raise RequestValidationError(
             [{"type": "json_invalid", "loc": ("body",), "msg": "", "ctx": {"error": error.msg}}]
         ) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise HTTPException(400, "the body is not valid JSON: mend it") from None
+    except (ValueError, RecursionError):
+        raise HTTPException(400, UNREADABLE) from None
+    try:
+        return DocumentsIn.model_validate(body)
     except ValidationError as error:
         found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(found) from None

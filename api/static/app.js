@@ -15,13 +15,9 @@ const TIERS = {
   local: "Written by your own model",
   premium: "Written by the premium model",
 };
-const EXAMPLES = [
-  [/cost|price|bill/i, "What does an answer cost?"],
-  [/cit(e|ation)|quot/i, "How exact are the citations?"],
-  [/confiden|abstain|answer/i, "When does the service abstain?"],
-  [/ingest|index|document/i, "Which file formats can be indexed?"],
-];
-const MOST_EXAMPLES = 3;
+// Asked of the project's own handbook; other documents are asked about by their titles.
+const HANDBOOK = /thrifty rag|\banswers?\b.*\bcosts?\b|\bcosts?\b.*\banswers?\b/i;
+const EXAMPLES = ["What does an answer cost?", "What happens when the documents do not answer?", "Which file formats can be read?"];
 const MOST_LISTED = 200;
 const FILTER_FROM = 12;
 
@@ -51,10 +47,10 @@ async function request(path, init) {
   throw problemFrom(body, response.status, response.headers.get("retry-after"));
 }
 
-function problemFrom({ title, detail, retryable }, status, retryAfter) {
+function problemFrom({ detail, retryable }, status, retryAfter) {
   const message = typeof detail === "string" ? detail : `It answered with status ${status}.`;
   const again = retryAfter ? ` Try again in ${retryAfter} s.` : "";
-  return new Problem(title || "The service could not answer", message + again, retryable ?? true);
+  return new Problem("The service could not answer", message + again, retryable ?? true);
 }
 
 async function* serverSentEvents(stream) {
@@ -146,14 +142,14 @@ function showProblem(error) {
 function showAnswer(answer, collection) {
   const citations = answer.citations ?? [];
   const abstained = answer.status === "abstained";
-  const text = answer.answer ?? "";
   const notice = {
     abstained: ["The documents do not answer this.", "Try other words, or add a document that knows."],
     degraded: ["This answer is plainer than usual.", answer.degraded_because ?? ""],
   }[answer.status];
   $("#notice").hidden = !notice;
   if (notice) $("#notice").replaceChildren(el("strong", {}, notice[0]), notice[1]);
-  showText(abstained && text.trim() === notice[0] ? "" : text, citations);
+  const repeats = abstained && /^the documents do not answer this/i.test(answer.answer);
+  showText(repeats ? "" : answer.answer ?? "", citations);
   $("#citations").hidden = !citations.length;
   $("#citations-title").textContent = abstained ? "What comes closest" : "Citations";
   $("#citations ol").replaceChildren(...citations.map((citation) => citationCard(citation, collection)));
@@ -169,7 +165,8 @@ function showText(text, citations) {
 // Hard-wrapped prose flows; lists, tables and code keep their lines.
 function prose(tag, text, ...children) {
   const isLaidOut = /\n(\s{2,}|\t|\s*([-*+|>#]|\d+[.)]\s|```))|^\s*([-*+|>#]\s|```).*\n/.test(text);
-  return el(tag, { className: isLaidOut ? "verbatim" : "" }, ...children);
+  const isCode = /```|\n( {4}|\t)|^\s*\|.*\n/.test(text);
+  return el(tag, { className: isCode ? "verbatim code" : isLaidOut ? "verbatim" : "" }, ...children);
 }
 
 function withMarkers(text, citations) {
@@ -213,15 +210,14 @@ function sourceNode(source) {
   return el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text);
 }
 
-function facts({ confidence, tier, model, usage }) {
+function facts({ status, confidence, tier, usage }) {
   const fact = (name, ...values) => el("div", {}, el("dt", {}, name), el("dd", {}, ...values));
   const known = typeof confidence === "number";
   const percent = known ? `${Math.min(Math.round(confidence * 100), confidence < 1 ? 99 : 100)}%` : "unknown";
   const meter = el("meter", { min: 0, max: 1, value: confidence ?? 0, ariaLabel: "Confidence" }, percent);
   return el("dl", {},
     fact("Confidence", el("span", { className: "gauge" }, known ? meter : "", percent)),
-    fact("Tier", el("strong", {}, tier ?? "none"),
-      ...[TIERS[tier], model].filter(Boolean).map((text) => el("span", { className: "meta" }, text))),
+    fact("Tier", el("strong", {}, tier ?? "none"), el("span", { className: "meta" }, status === "abstained" ? "" : TIERS[tier] ?? "")),
     fact("Context", `${(usage?.context_tokens ?? 0).toLocaleString("en")} tokens`));
 }
 
@@ -337,10 +333,9 @@ function showService(error, count) {
 }
 
 function showExamples() {
-  const titles = documents.map((item) => item.title ?? "");
-  const fitting = EXAMPLES.filter(([pattern]) => titles.some((title) => pattern.test(title))).map(([, question]) => question);
-  const named = titles.filter((title) => title && title.length <= 60).map((title) => `What do the documents say about ${title}?`);
-  const chosen = (fitting.length ? fitting : named).slice(0, MOST_EXAMPLES);
+  const titles = documents.map((item) => item.title ?? "").filter((title) => /^(?=.* ).{1,40}$/.test(title));
+  const chosen = documents.some((item) => HANDBOOK.test(item.title)) ? EXAMPLES
+    : titles.slice(0, EXAMPLES.length).map((title) => `What do the documents say about ${title}?`);
   $("#examples").hidden = !chosen.length;
   $("#examples ul").replaceChildren(...chosen.map((question) => el("li", {}, button(question, () => {
     $("#question").value = question;

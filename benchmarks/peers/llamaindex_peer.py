@@ -3,6 +3,14 @@
 Measured: an `IngestionPipeline` (split, embed, upsert into Qdrant's in-process local mode) and the
 BM25 index over its nodes, then one `QueryFusionRetriever` query at a time. Excluded: imports, model
 loading, reading the files.
+
+Its best reasonable settings:
+
+- the splitter's own default, 1024 tokens with an overlap of 200: nearly every document is one
+  chunk, of which the model reads the first 256 tokens. nDCG@10 .846, where chunks of 256 with an
+  overlap of 20 give .839 for twice the embedding work.
+- fusion by relative score: .846, where reciprocal rank gives .824.
+- Qdrant in memory rather than in a folder: ingestion then pays for no disk.
 """
 
 from collections.abc import Sequence
@@ -11,8 +19,8 @@ from typing import Any
 from benchmarks.peers.measurement import WARM_UP_TEXT, Peer, best_per_document, main
 from benchmarks.workload import Document
 
-CHUNK_SIZE = 256
-CHUNK_OVERLAP = 20
+CHUNK_SIZE = 1024
+CHUNK_OVERLAP = 200
 TOP_K = 50
 FUSION_MODE = "relative_score"
 EMBED_BATCH_SIZE = 32

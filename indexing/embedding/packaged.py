@@ -66,7 +66,7 @@ class PackagedTokenizer:
 
 
 class PackagedEmbedder:
-    """Embeds on `threads` CPU threads, off the event loop; one more thread serves questions.
+    """Embeds documents on `threads` CPU threads, off the event loop; as many serve questions.
 
     The graph is built once from the packaged weights and kept in `cache_dir` (60 MB).
     Raises MissingExtraError without the package, ModelError when its weights are not the
@@ -74,11 +74,18 @@ class PackagedEmbedder:
     """
 
     def __init__(self, cache_dir: Path, threads: int | None = None) -> None:
-        self._session = _session(_cached_graph(cache_dir))
+        path = _cached_graph(cache_dir)
+        try:
+            self._session = _session(path)
+        except Exception as error:  # the runtime has a dozen of its own
+            raise ModelError(
+                f"{path} cannot be loaded ({error}): delete it, and it is built again"
+            ) from error
         self._tokenizer = PackagedTokenizer()
         workers = threads or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(workers + 1, thread_name_prefix="embed")
-        self._document_permits = asyncio.Semaphore(workers)
+        # two pools, so that a question never waits for an ingestion
+        self._for_documents = ThreadPoolExecutor(workers, thread_name_prefix="embed-documents")
+        self._for_questions = ThreadPoolExecutor(workers, thread_name_prefix="embed-questions")
 
     @property
     def fingerprint(self) -> str:
@@ -91,10 +98,7 @@ class PackagedEmbedder:
         return DIMENSION
 
     async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
-        """One embedding for each passage, in order.
-
-        Documents take turns in small groups, so that a question never waits for an ingestion.
-        """
+        """One embedding for each passage, in order; small groups of them at the same time."""
         groups = [
             passages[first : first + _PASSAGES_PER_TASK]
             for first in range(0, len(passages), _PASSAGES_PER_TASK)
@@ -103,11 +107,9 @@ class PackagedEmbedder:
         return [embedding for group in done for embedding in group]
 
     async def _embed_group(self, passages: Sequence[Passage]) -> list[Embedding]:
-        loop = asyncio.get_running_loop()
-        if all(passage.role == "question" for passage in passages):
-            return await loop.run_in_executor(self._pool, self._embed_now, passages)
-        async with self._document_permits:
-            return await loop.run_in_executor(self._pool, self._embed_now, passages)
+        asked = all(passage.role == "question" for passage in passages)
+        pool = self._for_questions if asked else self._for_documents
+        return await asyncio.get_running_loop().run_in_executor(pool, self._embed_now, passages)
 
     def _embed_now(self, passages: Sequence[Passage]) -> list[Embedding]:
         encodings = self._tokenizer.encode([passage.text for passage in passages])

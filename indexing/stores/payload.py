@@ -85,8 +85,10 @@ def field_path(field: str) -> str:
 
     Raises FilterError for a name that no field can have.
     """
-    if not field or '"' in field:
-        raise FilterError(f"{field!r} is no field to filter by: give a name without quotes")
+    if not field or '"' in field or "\\" in field:
+        raise FilterError(
+            f"{field!r} is no field to filter by: give a name without quotes and backslashes"
+        )
     return field if field in _OWN_FIELDS else f'metadata."{field}"'
 
 

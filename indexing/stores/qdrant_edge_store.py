@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import qdrant_edge as qdrant
 
 from indexing.stores.payload import (
@@ -26,7 +28,13 @@ from indexing.stores.payload import (
     sparse_text,
     stored_chunk,
 )
-from rag.errors import RagError, StoreError, StoreLockedError, StoreMismatchError
+from rag.errors import (
+    FilterError,
+    RagError,
+    StoreError,
+    StoreLockedError,
+    StoreMismatchError,
+)
 from rag.types import Candidate, Chunk, EmbeddedChunk, Scalar, StoredChunk, StoreQuery
 
 DENSE, SPARSE = "dense", "sparse"
@@ -35,6 +43,7 @@ _BM25_AVERAGE_TOKENS = 100.0  # of our chunks, stop words left out
 _UPSERT_BATCH = 256
 _SCROLL_PAGE = 1_000
 _OPTIMIZE_FROM_CHUNKS = 20_000  # below, brute force is as fast and exact
+_EXACT_AS_FLOAT = 2**53
 _T = TypeVar("_T")
 
 
@@ -74,8 +83,7 @@ class QdrantEdgeStore:
     async def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove; ids that are not there are no error."""
         if chunk_ids:
-            operation = qdrant.UpdateOperation.delete_points(list(chunk_ids))
-            await self._run(self._writer, lambda: self._shard.update(operation))
+            await self._run(self._writer, lambda: self._delete(chunk_ids))
 
     async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
         """The ids of a document's chunks, sorted."""
@@ -149,6 +157,9 @@ class QdrantEdgeStore:
         ]
         self._shard.update(qdrant.UpdateOperation.upsert_points(points))
 
+    def _delete(self, chunk_ids: Sequence[str]) -> None:
+        self._shard.update(qdrant.UpdateOperation.delete_points(list(chunk_ids)))
+
     def _describe(self, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             payload = chunk_payload(chunk)
@@ -175,26 +186,34 @@ class QdrantEdgeStore:
 
 def _open_shard(folder: Path, fingerprint: str, dimension: int) -> qdrant.EdgeShard:
     record = {"schema": SCHEMA_VERSION, "embedding": fingerprint, "dimension": dimension}
-    path = folder / _RECORD
-    if path.exists():
-        _check_record(folder, json.loads(path.read_text()), record)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        if path.exists():
-            return qdrant.EdgeShard.load(str(folder))
-        shard = qdrant.EdgeShard.create(str(folder), _shard_config(dimension))
+        if not (folder / _RECORD).exists():
+            _make_shard(folder, record, dimension)
+        _check_record(folder, json.loads((folder / _RECORD).read_text()), record)
+        return qdrant.EdgeShard.load(str(folder))
+    except RagError:
+        raise
     except Exception as error:  # as above
         if "WouldBlock" in str(error):
             raise StoreLockedError(
                 f"another process holds the store in {folder}: wait for it or end it"
             ) from error
         raise StoreError(f"the store in {folder} cannot be opened: {error}") from error
+
+
+def _make_shard(folder: Path, record: Mapping[str, object], dimension: int) -> None:
+    """An empty store with its record: there whole or not at all, also when killed."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    if fresh.exists():
+        shutil.rmtree(fresh)
+    fresh.mkdir(parents=True)
+    shard = qdrant.EdgeShard.create(str(fresh), _shard_config(dimension))
     for field in ("collection", "document_id"):
         schema = qdrant.PayloadSchemaType.Keyword
         shard.update(qdrant.UpdateOperation.create_field_index(field, schema))
-    shard.flush()
-    path.write_text(json.dumps(record))
-    return shard
+    shard.close()
+    (fresh / _RECORD).write_text(json.dumps(record))
+    fresh.rename(folder)  # fails where a folder that is not empty stands
 
 
 def _shard_config(dimension: int) -> qdrant.EdgeConfig:
@@ -218,11 +237,17 @@ def _filter(collection: str, filters: Mapping[str, tuple[Scalar, ...]]) -> qdran
     must: list[qdrant.ConditionType] = [_equals("collection", collection)]
     for field, values in filters.items():
         path = field_path(field)
+        if not values:  # the engine would take it for no condition
+            raise FilterError(f"the filter {field!r} has no values: give one or more")
         must.append(qdrant.Filter(should=[_equals(path, value) for value in values]))
     return qdrant.Filter(must=must)
 
 
 def _equals(path: str, value: Scalar) -> qdrant.FieldCondition:
-    if isinstance(value, float):
+    if isinstance(value, bool):  # the engine takes Python's own True for the number 1
+        flag: Any = np.bool_(value)
+        return qdrant.FieldCondition(key=path, match=qdrant.MatchValue(flag))
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _EXACT_AS_FLOAT):
+        # a range, since 4 matches no 4.0
         return qdrant.FieldCondition(key=path, range=qdrant.RangeFloat(gte=value, lte=value))
     return qdrant.FieldCondition(key=path, match=qdrant.MatchValue(value))

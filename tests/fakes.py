@@ -1,0 +1,234 @@
+"""Fakes of the ports. Each keeps the contract that the tests hold the real adapters to."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rag.errors import FilterError, StoreError, StoreLockedError, StoreMismatchError
+from rag.ports import Embedder
+from rag.types import (
+    Candidate,
+    Chunk,
+    EmbeddedChunk,
+    Embedding,
+    Passage,
+    Scalar,
+    Span,
+    StoredChunk,
+    StoreQuery,
+    Vector,
+)
+
+_WORD = re.compile(r"\w+")
+
+
+class WordTokenizer:
+    """A Tokenizer: a token is a run of letters and digits, or another visible character."""
+
+    def token_spans(self, text: str) -> list[Span]:
+        return [Span(*match.span()) for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+
+class HashingEmbedder:
+    """An Embedder without a model: the sum of a random direction for each word."""
+
+    fingerprint = "hashing"
+
+    def __init__(self, dimension: int = 32) -> None:
+        self.dimension = dimension
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        return [self._embed_one(passage) for passage in passages]
+
+    def _embed_one(self, passage: Passage) -> Embedding:
+        parts = [passage.text, *(passage.text[s.start : s.end] for s in passage.spans)]
+        vectors = np.stack([self._vector(part) for part in parts])
+        return Embedding(vectors[0], vectors[1:])
+
+    def _vector(self, text: str) -> Vector:
+        total = np.full(self.dimension, 1e-3, np.float32)
+        for word in _WORD.findall(text.lower()):
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
+            total += np.random.default_rng(seed).standard_normal(self.dimension, np.float32)
+        unit: Vector = total / np.linalg.norm(total)
+        return unit
+
+
+class CountingEmbedder:
+    """An Embedder that keeps the texts it passes on."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.texts: list[str] = []
+
+    @property
+    def fingerprint(self) -> str:
+        return self._embedder.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        return self._embedder.dimension
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        self.texts += [passage.text for passage in passages]
+        return await self._embedder.embed(passages)
+
+    def forget(self) -> None:
+        """Count from nothing again."""
+        self.texts.clear()
+
+
+class GatedEmbedder(HashingEmbedder):
+    """An Embedder whose calls wait until `gate` is set; `calls` holds the texts of each.
+
+    A call with a text in `poison` fails with the ValueError that is there for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.calls: list[list[str]] = []
+        self.poison: dict[str, Exception] = {}
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        self.calls.append([passage.text for passage in passages])
+        await self.gate.wait()
+        for passage in passages:
+            if passage.text in self.poison:
+                raise self.poison[passage.text]
+        return await super().embed(passages)
+
+
+@dataclass
+class Disk:
+    """What outlives a `MemoryStore`."""
+
+    made_for: tuple[str, int] | None = None
+    held: bool = False
+    points: dict[str, tuple[Chunk, Vector, Vector]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """A ChunkStore in memory: exact cosine, and BM25 with the collection's own IDF."""
+
+    def __init__(self, disk: Disk, fingerprint: str, dimension: int) -> None:
+        if disk.made_for not in (None, (fingerprint, dimension)):
+            raise StoreMismatchError(
+                f"the store was made for {disk.made_for}, the settings ask for "
+                f"{(fingerprint, dimension)}: set them back, or ingest again elsewhere"
+            )
+        if disk.held:
+            raise StoreLockedError("another holds the store: wait for it or end it")
+        disk.made_for, disk.held = (fingerprint, dimension), True
+        self._disk = disk
+        self._dimension = dimension
+
+    async def search(self, query: StoreQuery) -> list[Candidate]:
+        points = self._points()
+        self._check(query.vector)
+        here = {key: p for key, p in points.items() if p[0].collection == query.collection}
+        chosen = {key: p for key, p in here.items() if _matches(p[0], query.filters)}
+        dense = {key: float(point[1] @ query.vector) for key, point in chosen.items()}
+        sparse = _bm25(query.text, here, chosen)
+        best = _best(dense, query.candidates) | _best(
+            {key: score for key, score in sparse.items() if score > 0}, query.candidates
+        )
+        return [Candidate(key, dense[key], sparse[key]) for key in sorted(best)]
+
+    async def fetch(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        points = self._points()
+        return [StoredChunk(points[key][0], points[key][2]) for key in chunk_ids if key in points]
+
+    async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        points = self._points()
+        for one in chunks:
+            self._check(one.embedding.vector)
+        for one in chunks:
+            vectors = one.embedding
+            points[one.chunk.chunk_id] = (one.chunk, vectors.vector, vectors.span_vectors)
+
+    async def describe(self, chunks: Sequence[Chunk]) -> None:
+        points = self._points()
+        for chunk in chunks:
+            if chunk.chunk_id in points:
+                points[chunk.chunk_id] = (chunk, *points[chunk.chunk_id][1:])
+
+    async def delete(self, chunk_ids: Sequence[str]) -> None:
+        points = self._points()
+        for key in chunk_ids:
+            points.pop(key, None)
+
+    async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
+        return sorted(
+            key
+            for key, (chunk, _, _) in self._points().items()
+            if (chunk.collection, chunk.document_id) == (collection, document_id)
+        )
+
+    async def count(self, collection: str) -> int:
+        return sum(chunk.collection == collection for chunk, _, _ in self._points().values())
+
+    async def optimize(self) -> None:
+        self._points()
+
+    async def close(self) -> None:
+        self._points()
+        self._disk.held = False
+        self._disk = replace(self._disk, held=False)
+
+    def _points(self) -> dict[str, tuple[Chunk, Vector, Vector]]:
+        if not self._disk.held:
+            raise StoreError("the store is closed: open it again")
+        return self._disk.points
+
+    def _check(self, vector: Vector) -> None:
+        if vector.shape != (self._dimension,):
+            raise StoreError(f"a vector has shape {vector.shape}, the store's {self._dimension}")
+
+
+def _best(scores: Mapping[str, float], count: int) -> set[str]:
+    return set(sorted(scores, key=lambda key: (-scores[key], key))[:count])
+
+
+def _matches(chunk: Chunk, filters: Mapping[str, tuple[Scalar, ...]]) -> bool:
+    for name, allowed in filters.items():
+        if not name or not allowed or '"' in name or "\\" in name:
+            raise FilterError(f"{name!r} is no field to filter by, or has no values")
+        own = name in ("document_id", "source", "title", "version")
+        value = getattr(chunk, name) if own else chunk.metadata.get(name)
+        if not any(_kind(value) == _kind(one) and value == one for one in allowed):
+            return False
+    return True
+
+
+def _kind(value: object) -> type:
+    """Whole and broken numbers compare; neither compares with true and false."""
+    return float if type(value) is int else type(value)
+
+
+def _bm25(
+    text: str,
+    corpus: Mapping[str, tuple[Chunk, Vector, Vector]],
+    chosen: Mapping[str, tuple[Chunk, Vector, Vector]],
+) -> dict[str, float]:
+    counts = {
+        key: Counter(_WORD.findall(f"{p[0].prefix}\n{p[0].text}".lower()))
+        for key, p in corpus.items()
+    }
+    scores = dict.fromkeys(chosen, 0.0)
+    for word in set(_WORD.findall(text.lower())):
+        having = sum(word in count for count in counts.values())
+        idf = math.log(1 + (len(corpus) - having + 0.5) / (having + 0.5))
+        for key in chosen:
+            often = counts[key][word]
+            length = counts[key].total() / 100
+            scores[key] += idf * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
+    return scores
