@@ -19,6 +19,7 @@ from urllib.parse import quote as url_quote
 
 import httpx
 
+from benchmarks.publish import write_result
 from benchmarks.service import rag, running_service
 
 QUESTIONS = 500
@@ -70,6 +71,7 @@ def main() -> None:
             base = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=base, timeout=30) as client:
                 counts = ask_all(client, chooser.sample(asked, QUESTIONS))
+    write_result("citations", counts)
     print(json.dumps(counts))
     sys.exit(1 if counts["wrong"] else 0)
 

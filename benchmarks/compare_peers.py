@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,10 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
-PAGE = ROOT / "docs" / "quality.md"
-MARKERS = ("<!-- peers:begin -->", "<!-- peers:end -->")
+from benchmarks.publish import ROOT, write_result
+
 SYSTEMS = {
     "Thrifty RAG": (sys.executable, "benchmarks.ours"),
     "LlamaIndex": (".venv-peers/bin/python", "benchmarks.peers.llamaindex_peer"),
@@ -61,20 +58,6 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def table(systems: dict[str, dict[str, Any]]) -> str:
-    """The figures as Markdown."""
-    lines = [
-        "| system | ingestion, s | one hybrid query, median ms | nDCG@10 |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {figures['ingest_s']['median']:.1f} | {figures['query_ms']['median']:.1f} "
-        f"| {figures['ndcg_at_10']:.3f} |"
-        for name, figures in systems.items()
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measure all, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,30 +75,14 @@ def main() -> None:
     fastest = {
         what: min(figures[what]["median"] for figures in peers) for what in ("ingest_s", "query_ms")
     }
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    record = {
-        "commit": commit,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
+    ratios = {what: round(ours[what]["median"] / figure, 3) for what, figure in fastest.items()}
+    figures = {
         "repeats": arguments.repeats,
         "systems": systems,
-        "ours_against_the_fastest_peer": {
-            what: round(ours[what]["median"] / figure, 3) for what, figure in fastest.items()
-        },
+        "ours_against_the_fastest_peer": ratios,
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(record, indent=2) + "\n")
-    text = PAGE.read_text()
-    before, after = text.split(MARKERS[0])[0], text.split(MARKERS[1])[1]
-    PAGE.write_text(f"{before}{MARKERS[0]}\n{table(systems)}\n{MARKERS[1]}{after}")
-    print(table(systems))
-    print(json.dumps(record["ours_against_the_fastest_peer"]))
+    write_result("peers", figures)
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

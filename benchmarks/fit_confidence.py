@@ -22,9 +22,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.publish import CONFIDENCE, publish
 from benchmarks.question_sets import (
     QuestionSet,
     load_anthropic_docs,
@@ -47,7 +49,6 @@ from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.types import EmbeddedChunk, Question
 from retrieval.hybrid import HybridRetriever
 
-OUTPUT = Path(__file__).parent.parent / "generation" / "deciding" / "confidence.json"
 ABSTAIN_BELOW = 0.35
 
 
@@ -58,6 +59,7 @@ class Row:
     source: str
     question_id: str
     signals: Signals
+    top_cosine: float
     is_right: bool
     is_answerable: bool
 
@@ -90,7 +92,16 @@ async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
                 continue
             right = asked.is_right(citations_of(quotes))
             answerable = bool(asked.gold - removed)
-            rows.append(Row(question_set.name, asked.question_id, signals, right, answerable))
+            rows.append(
+                Row(
+                    question_set.name,
+                    asked.question_id,
+                    signals,
+                    max(hit.dense_score for hit in hits),
+                    right,
+                    answerable,
+                )
+            )
         await store.close()
     return rows
 
@@ -110,6 +121,28 @@ def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 
     )
 
 
+def fit(
+    features: np.ndarray, right: np.ndarray, row_weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Logistic regression whose weights are 0 or more: more of a signal is never less certain.
+
+    Without that, signals that go together get weights against each other, which serve the four
+    sets and nobody else.
+    """
+    targets = np.where(right, 1.0, -1.0)
+
+    def loss(parameters: np.ndarray) -> float:
+        margins = targets * (features @ parameters[1:] + parameters[0])
+        return float(row_weights @ np.logaddexp(0, -margins)) + 0.05 * float(
+            parameters[1:] @ parameters[1:]
+        )
+
+    start = np.zeros(1 + features.shape[1])
+    bounds = [(None, None), *[(0, None)] * features.shape[1]]
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
+    return float(found.x[0]), found.x[1:]
+
+
 def measure(rows: Sequence[Row], probabilities: np.ndarray) -> dict[str, float]:
     """How good the estimate is on these rows."""
     right = np.array([row.is_right for row in rows])
@@ -125,7 +158,7 @@ def measure(rows: Sequence[Row], probabilities: np.ndarray) -> dict[str, float]:
     }
     if 0 < answerable.mean() < 1:
         figures["auroc_answerable"] = roc_auc_score(answerable, probabilities)
-        cosines = [row.signals.hit_cosine for row in rows]
+        cosines = [row.top_cosine for row in rows]
         figures["auroc_answerable_top_cosine"] = roc_auc_score(answerable, cosines)
         figures["unanswerable_refused"] = (~answered)[~answerable].mean()
         figures["answerable_refused"] = (~answered)[answerable].mean()
@@ -154,13 +187,12 @@ def main() -> None:
     held_out = [row for row in rows if (row.source, row.question_id) not in for_fitting]
     signals = list(Signals.__dataclass_fields__)
     sizes = {s.name: sum(row.source == s.name for row in fitted) for s in sets}
-    model = LogisticRegression(C=10.0, max_iter=2000)
-    model.fit(
+    intercept, weights = fit(
         matrix(fitted, signals),
-        [row.is_right for row in fitted],
-        sample_weight=[len(fitted) / len(sets) / sizes[row.source] for row in fitted],
+        np.array([row.is_right for row in fitted]),
+        np.array([len(fitted) / len(sets) / sizes[row.source] for row in fitted]),
     )
-    probabilities = model.predict_proba(matrix(held_out, signals))[:, 1]
+    probabilities = expit(matrix(held_out, signals) @ weights + intercept)
     measured = {"all": measure(held_out, probabilities)}
     for question_set in sets:
         mine = [i for i, row in enumerate(held_out) if row.source == question_set.name]
@@ -170,12 +202,13 @@ def main() -> None:
         "fitted_on": [question_set.name for question_set in sets],
         "labels": [f"{load.__name__.removeprefix('load_')}: {load.__doc__}" for load in loaders],
         "fitted_rows": len(fitted),
-        "intercept": round(float(model.intercept_[0]), 4),
-        "weights": {n: round(float(w), 4) for n, w in zip(signals, model.coef_[0], strict=True)},
+        "intercept": round(intercept, 4),
+        "weights": {n: round(float(w), 4) for n, w in zip(signals, weights, strict=True)},
         "held_out": measured,
         "abstain_below": ABSTAIN_BELOW,
     }
-    OUTPUT.write_text(json.dumps(record, indent=2) + "\n")
+    CONFIDENCE.write_text(json.dumps(record, indent=2) + "\n")
+    publish()
     print(json.dumps(record, indent=2))
 
 

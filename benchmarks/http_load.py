@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.publish import write_result
 from benchmarks.service import rag, running_service
 
 
@@ -78,12 +79,15 @@ def main() -> None:
         rag(Path(folder), "ingest", str(arguments.data / "nq_open" / "corpus.jsonl"))
         with running_service(Path(folder)) as port:
             asyncio.run(load(port, questions[:200], arguments.clients))
+            runs = []
             for number in range(arguments.repeats):
                 first = 200 + number * arguments.requests
                 asked = [
                     questions[i % len(questions)] for i in range(first, first + arguments.requests)
                 ]
-                print(json.dumps(asyncio.run(load(port, asked, arguments.clients))))
+                runs.append(asyncio.run(load(port, asked, arguments.clients)))
+                print(json.dumps(runs[-1]))
+    write_result("http", {"clients": arguments.clients, "runs": runs})
 
 
 if __name__ == "__main__":

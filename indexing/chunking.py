@@ -23,6 +23,7 @@ from rag.types import Chunk, Document, Passage, Span
 
 MIN_CHUNK_TOKENS = 64
 _PREFIX_SHARE = 4  # a prefix takes at most a quarter of the chunk
+_SECTION_SHARE = 3  # a chunk that is a third full ends where a section begins
 _ID_SPACE = uuid.UUID("6f0c1f0e-51b4-4f0e-9d0c-6d3b8f2f6d11")
 
 
@@ -143,6 +144,8 @@ class _Outline:
         while end < len(units):
             path = _common(path, units[end].path)
             room = self._limit - self._prefix(path)[1]
+            if units[end].opens_section and used * _SECTION_SHARE >= self._limit:
+                return end
             if end > first and used + units[end].tokens > room:
                 break
             used += units[end].tokens

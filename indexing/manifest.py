@@ -2,6 +2,11 @@
 
 Kept in SQL, apart from the vectors, and written after them: a document that stands here is whole
 in the store. The text of every document is here once; citations are checked against it.
+
+Two marks outlive a process that is killed. A document without a version is one of which the store
+may hold a part: it was announced and never recorded, or released and not yet removed. A document
+without a time of indexing may differ from its chunks in the store: it is being written, or its
+first source is another now. Whoever comes next finishes what they stand for.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -33,6 +39,8 @@ from rag.errors import NotFoundError
 from rag.types import Document
 
 _METADATA = MetaData()
+_UNFINISHED = ""  # for a version
+_UNSETTLED = ""  # for a time of indexing
 
 _DOCUMENTS = Table(
     "documents",
@@ -71,6 +79,16 @@ _FILES = Table(
     Column("collection", String, primary_key=True),
     Column("file", String, primary_key=True),
     Column("content_hash", String, nullable=False),
+)
+
+
+_HAS_SOURCE = (
+    select(_SOURCES.c.source)
+    .where(
+        _SOURCES.c.collection == _DOCUMENTS.c.collection,
+        _SOURCES.c.document_id == _DOCUMENTS.c.document_id,
+    )
+    .exists()
 )
 
 
@@ -116,14 +134,21 @@ class Manifest:
 
     def collections(self) -> list[str]:
         """Names of the collections that hold documents, sorted."""
-        query = select(_DOCUMENTS.c.collection).distinct().order_by(_DOCUMENTS.c.collection)
+        query = (
+            select(_DOCUMENTS.c.collection)
+            .where(_DOCUMENTS.c.version != _UNFINISHED)
+            .distinct()
+            .order_by(_DOCUMENTS.c.collection)
+        )
         with self._engine.connect() as connection:
             return list(connection.scalars(query))
 
     def documents(self, collection: str | None) -> list[DocumentRecord]:
         """All documents, of one collection or (None) of all, by collection and id."""
         columns = _DOCUMENTS.c
-        chosen = [] if collection is None else [columns.collection == collection]
+        chosen = [columns.version != _UNFINISHED]
+        if collection is not None:
+            chosen.append(columns.collection == collection)
         query = select(
             columns.collection,
             columns.document_id,
@@ -206,18 +231,69 @@ class Manifest:
         with self._engine.connect() as connection:
             return sorted(connection.scalars(query))
 
+    def unfinished(self, collection: str) -> list[str]:
+        """Documents without a version or without a source, sorted: nobody should find them."""
+        query = (
+            select(_DOCUMENTS.c.document_id)
+            .where(_DOCUMENTS.c.collection == collection)
+            .where(or_(_DOCUMENTS.c.version == _UNFINISHED, ~_HAS_SOURCE))
+            .order_by(_DOCUMENTS.c.document_id)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def unsettled(self, collection: str) -> list[str]:
+        """Documents that may differ from their chunks in the store, sorted."""
+        query = (
+            select(_DOCUMENTS.c.document_id)
+            .where(
+                _DOCUMENTS.c.collection == collection,
+                _DOCUMENTS.c.version != _UNFINISHED,
+                _DOCUMENTS.c.indexed_at == _UNSETTLED,
+                _HAS_SOURCE,
+            )
+            .order_by(_DOCUMENTS.c.document_id)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def announce(self, collection: str, document_ids: Iterable[str]) -> None:
+        """Record, before it is done, that chunks of these documents are written to the store."""
+        with self._engine.begin() as connection:
+            for document_id in document_ids:
+                _announce(connection, collection, document_id)
+
+    def settle(self, collection: str, document_ids: Iterable[str]) -> None:
+        """Record that the chunks of these documents are in the store, and no others of theirs."""
+        with self._engine.begin() as connection:
+            for document_id in document_ids:
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                _mark(connection, collection, document_id, indexed_at=now)
+
+    def release(self, collection: str, document_id: str) -> None:
+        """Record, before it is done, that the chunks of a document are deleted."""
+        with self._engine.begin() as connection:
+            _delete_sources(connection, collection, document_id)
+            _mark(connection, collection, document_id, version=_UNFINISHED)
+
     def put(self, entries: Sequence[Entry]) -> None:
-        """Record documents that are whole in the store; all of them or, on a fault, none."""
+        """Record documents whose chunks are all in the store; all or, on a fault, none of them.
+
+        They are settled only once their stale chunks are gone.
+        """
         with self._engine.begin() as connection:
             for entry in entries:
                 _put_document(connection, entry.document, entry.chunks)
                 for place in entry.places:
-                    _put_source(connection, entry.document, place)
+                    key = (entry.document.collection, entry.document.document_id)
+                    _put_source(connection, *key, place)
 
-    def add_source(self, document: Document, place: Place) -> None:
+    def add_source(self, collection: str, document_id: str, place: Place) -> None:
         """Record that a document was found at one more place."""
         with self._engine.begin() as connection:
-            _put_source(connection, document, place)
+            if not _sources(connection, collection, document_id):
+                _mark(connection, collection, document_id, indexed_at=_UNSETTLED)
+            _put_source(connection, collection, document_id, place)
 
     def places(self, collection: str, document_id: str) -> list[Place]:
         """Where a document was found, in order of discovery."""
@@ -237,17 +313,11 @@ class Manifest:
                 insert(_FILES).values(collection=collection, file=file, content_hash=content_hash)
             )
 
-    def remove_sources(self, collection: str, sources: Iterable[str]) -> list[str]:
-        """Forget that documents were found here; gives the ids of those left with no source."""
-        left: set[str] = set()
+    def remove_sources(self, collection: str, sources: Iterable[str]) -> None:
+        """Forget that documents were found here; `unfinished` names those left with no source."""
         with self._engine.begin() as connection:
             for source in sources:
-                where = (_SOURCES.c.collection == collection, _SOURCES.c.source == source)
-                owner = connection.scalar(select(_SOURCES.c.document_id).where(*where))
-                connection.execute(delete(_SOURCES).where(*where))
-                if owner is not None:
-                    left.add(owner)
-            return sorted(owner for owner in left if not _sources(connection, collection, owner))
+                _delete_source(connection, collection, source)
 
     def remove_file(self, collection: str, file: str) -> None:
         """Forget a file's hash, so that it would be read again."""
@@ -257,13 +327,7 @@ class Manifest:
     def remove_document(self, collection: str, document_id: str) -> None:
         """Forget a document, its sources, and the hashes of the files that it came from."""
         with self._engine.begin() as connection:
-            where = (
-                _SOURCES.c.collection == collection,
-                _SOURCES.c.document_id == document_id,
-            )
-            for file in list(connection.scalars(select(_SOURCES.c.file).where(*where))):
-                _delete_file(connection, collection, file)
-            connection.execute(delete(_SOURCES).where(*where))
+            _delete_sources(connection, collection, document_id)
             connection.execute(
                 delete(_DOCUMENTS).where(
                     _DOCUMENTS.c.collection == collection,
@@ -273,13 +337,19 @@ class Manifest:
 
     def count(self, collection: str) -> int:
         """How many documents a collection holds."""
-        query = select(func.count()).where(_DOCUMENTS.c.collection == collection)
+        query = select(func.count()).where(
+            _DOCUMENTS.c.collection == collection, _DOCUMENTS.c.version != _UNFINISHED
+        )
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
 
 def _find(connection: Connection, collection: str, document_id: str) -> Document | None:
-    where = (_DOCUMENTS.c.collection == collection, _DOCUMENTS.c.document_id == document_id)
+    where = (
+        _DOCUMENTS.c.collection == collection,
+        _DOCUMENTS.c.document_id == document_id,
+        _DOCUMENTS.c.version != _UNFINISHED,
+    )
     row = connection.execute(select(_DOCUMENTS).where(*where)).one_or_none()
     if row is None:
         alias = select(_SOURCES.c.document_id).where(
@@ -332,28 +402,74 @@ def _put_document(connection: Connection, document: Document, chunks: int) -> No
         "page_starts": json.dumps(document.page_starts),
         "metadata": json.dumps(dict(document.metadata)),
         "chunks": chunks,
-        "indexed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "indexed_at": _UNSETTLED,
     }
     if not connection.execute(update(_DOCUMENTS).where(*key).values(**values)).rowcount:
         identity = {"collection": document.collection, "document_id": document.document_id}
         connection.execute(insert(_DOCUMENTS).values(**identity, **values))
 
 
-def _put_source(connection: Connection, document: Document, place: Place) -> None:
-    collection = document.collection
-    key = (_SOURCES.c.collection == collection, _SOURCES.c.source == place.source)
-    values = {
-        "document_id": document.document_id,
-        "own_id": place.own_id,
-        "file": place.file,
-    }
-    if not connection.execute(update(_SOURCES).where(*key).values(**values)).rowcount:
-        last = connection.scalar(
-            select(func.max(_SOURCES.c.position)).where(_SOURCES.c.collection == collection)
+def _announce(connection: Connection, collection: str, document_id: str) -> None:
+    if _mark(connection, collection, document_id, indexed_at=_UNSETTLED):
+        return
+    connection.execute(
+        insert(_DOCUMENTS).values(
+            collection=collection,
+            document_id=document_id,
+            version=_UNFINISHED,
+            title="",
+            text="",
+            page_starts="[]",
+            metadata="{}",
+            chunks=0,
+            indexed_at=_UNSETTLED,
         )
-        position = 0 if last is None else last + 1
-        row = {"collection": collection, "source": place.source, "position": position}
-        connection.execute(insert(_SOURCES).values(**row, **values))
+    )
+
+
+def _mark(connection: Connection, collection: str, document_id: str, **marks: str) -> bool:
+    """Whether the document is there to be marked."""
+    key = (_DOCUMENTS.c.collection == collection, _DOCUMENTS.c.document_id == document_id)
+    return bool(connection.execute(update(_DOCUMENTS).where(*key).values(**marks)).rowcount)
+
+
+def _put_source(connection: Connection, collection: str, document_id: str, place: Place) -> None:
+    """A source that comes to a document stands behind those that are there."""
+    key = (_SOURCES.c.collection == collection, _SOURCES.c.source == place.source)
+    own = {"own_id": place.own_id, "file": place.file}
+    stays = update(_SOURCES).where(*key, _SOURCES.c.document_id == document_id)
+    if connection.execute(stays.values(**own)).rowcount:
+        return
+    _delete_source(connection, collection, place.source)
+    last = connection.scalar(
+        select(func.max(_SOURCES.c.position)).where(_SOURCES.c.collection == collection)
+    )
+    connection.execute(
+        insert(_SOURCES).values(
+            collection=collection,
+            source=place.source,
+            document_id=document_id,
+            position=0 if last is None else last + 1,
+            **own,
+        )
+    )
+
+
+def _delete_source(connection: Connection, collection: str, source: str) -> None:
+    key = (_SOURCES.c.collection == collection, _SOURCES.c.source == source)
+    owner = connection.scalar(select(_SOURCES.c.document_id).where(*key))
+    if owner is not None:
+        if _sources(connection, collection, owner)[0] == source:  # its chunks name it
+            _mark(connection, collection, owner, indexed_at=_UNSETTLED)
+        connection.execute(delete(_SOURCES).where(*key))
+
+
+def _delete_sources(connection: Connection, collection: str, document_id: str) -> None:
+    """Delete a document's sources, and the hashes of their files, so that they are read again."""
+    where = (_SOURCES.c.collection == collection, _SOURCES.c.document_id == document_id)
+    for file in list(connection.scalars(select(_SOURCES.c.file).where(*where))):
+        _delete_file(connection, collection, file)
+    connection.execute(delete(_SOURCES).where(*where))
 
 
 def _delete_file(connection: Connection, collection: str, file: str) -> None:

@@ -1,8 +1,9 @@
 """Where the blocks and the sentences of a Markdown-like text begin and end.
 
 Blocks are headings, paragraphs, list items, table rows and fenced code. A heading, a table row and
-a piece of code of some lines are one sentence each; paragraphs and list items are cut at sentence ends by
-punctuation, with the usual abbreviations kept whole. Languages without a rule here fall back on
+a piece of code of some lines are one sentence each; the head of a table, which says nothing by
+itself, is none. Paragraphs and list items are cut at sentence ends by punctuation, with the usual
+abbreviations kept whole. Languages without a rule here fall back on
 their punctuation, and in the end on lines. Spans exclude surrounding white space.
 """
 
@@ -18,7 +19,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}+(?!.*`)|~{3,})")  # a backtick after it: code
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)$")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
-_RULE = re.compile(r"[|:+=_*~ \t-]*$")  # a line that only draws is no sentence
+_RULE = re.compile(r"[ \t]*\|[|:= \t-]*$")  # between the head of a table and its rows
 # The looks behind let a run of marks be tried once only, not again from each of its marks.
 _SENTENCE_END = re.compile(
     r"(?<![.!?…])[.!?…]+[\"'”’)\]*_`]*(?=\s)|[。！？]+[”’」』）]*|(?<![؟۔।])[؟۔।]+(?=\s)"
@@ -77,7 +78,9 @@ def find_blocks(text: str) -> list[Block]:
             )
         elif _TABLE_ROW.match(content):
             end_paragraph()
-            row = () if _RULE.match(content) else (trimmed(text, line.start, line.end),)
+            heads_table = position < len(lines) and _draws(text, lines[position])
+            says_nothing = heads_table or _draws(text, line)
+            row = () if says_nothing else (trimmed(text, line.start, line.end),)
             blocks.append(Block(line.start, line.end, 0, "", row))
         else:
             if _LIST_ITEM.match(content):
@@ -94,6 +97,10 @@ def trimmed(text: str, start: int, end: int) -> Span:
     while end > start and text[end - 1].isspace():
         end -= 1
     return Span(start, end)
+
+
+def _draws(text: str, line: Span) -> bool:
+    return _RULE.match(text[line.start : line.end]) is not None
 
 
 def _name(heading: str) -> str:

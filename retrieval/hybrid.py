@@ -1,8 +1,7 @@
 """Hybrid retrieval: dense and sparse scores of one store query, fused by convex combination.
 
 Bruch et al. (2210.11934) found the convex combination of normalised scores better than rank
-fusion. As they do, each leg is normalised between its theoretical minimum (-1 for a cosine, 0 for
-BM25) or the least found, and the greatest score found for the question.
+fusion. Each leg is normalised between the least and the greatest score found for the question.
 """
 
 from __future__ import annotations
@@ -72,11 +71,11 @@ def fused_scores(candidates: Sequence[Candidate], dense_share: float) -> list[fl
 
 
 def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Least to greatest as 0 to 1; all 0 where they are equal."""
+    """Least to greatest as 0 to 1; all 1 where they are equal."""
     if not len(scores):
         return scores
     low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else np.zeros_like(scores)
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
 
 
 def _hit(stored: StoredChunk, candidate: Candidate, score: float, question: Vector) -> Hit:

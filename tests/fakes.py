@@ -28,6 +28,13 @@ from rag.types import (
 )
 
 _WORD = re.compile(r"\w+")
+_STOP_WORDS = set("a after and are be by can for in is it not of or our that the until was".split())
+
+
+def bm25_words(text: str) -> list[str]:
+    """The words that BM25 counts: without stop words and the -s of a plural."""
+    words = (word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS)
+    return [word.removesuffix("s") for word in words]
 
 
 class WordTokenizer:
@@ -219,12 +226,9 @@ def _bm25(
     corpus: Mapping[str, tuple[Chunk, Vector, Vector]],
     chosen: Mapping[str, tuple[Chunk, Vector, Vector]],
 ) -> dict[str, float]:
-    counts = {
-        key: Counter(_WORD.findall(f"{p[0].prefix}\n{p[0].text}".lower()))
-        for key, p in corpus.items()
-    }
+    counts = {key: Counter(bm25_words(f"{p[0].prefix}\n{p[0].text}")) for key, p in corpus.items()}
     scores = dict.fromkeys(chosen, 0.0)
-    for word in set(_WORD.findall(text.lower())):
+    for word in set(bm25_words(text)):
         having = sum(word in count for count in counts.values())
         idf = math.log(1 + (len(corpus) - having + 0.5) / (having + 0.5))
         for key in chosen:

@@ -3,6 +3,16 @@
 Measured: embedding the documents and writing them to an `InMemoryDocumentStore` (which counts its
 BM25 terms as it writes), then one run of the hybrid pipeline at a time. Excluded: imports, model
 loading, reading the files.
+
+Its best reasonable settings:
+
+- whole documents, of which the model reads the first 256 tokens: documents split into 150 words
+  with an overlap of 20 rank .005 lower (nDCG@10, BM25Plus, 50 hits per retriever) and are 1,869
+  texts to embed.
+- fusion by score distribution: nDCG@10 .834, where reciprocal rank gives .821. BM25L, the default,
+  is within .002 of the two other algorithms.
+- ten hits per retriever, the default: fifty give .837 for nearly twice the time per query (46 ms
+  where ten take 25, the embedding of the query aside), since every hit is copied on its way.
 """
 
 import os
@@ -11,7 +21,7 @@ from collections.abc import Sequence
 from benchmarks.peers.measurement import WARM_UP_TEXT, Peer, best_per_document, main
 from benchmarks.workload import Document
 
-TOP_K = 50
+TOP_K = 10
 BM25_ALGORITHM = "BM25L"
 JOIN_MODE = "distribution_based_rank_fusion"
 

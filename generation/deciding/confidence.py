@@ -19,20 +19,15 @@ class Signals:
     """What the estimate is made of.
 
     - `quote_cosine`: the highest cosine of question and quoted sentence, -1 to 1
-    - `hit_cosine`: the highest cosine of question and hit, -1 to 1
-    - `hit_margin`: by how much that stands out from the mean of the hits
-    - `quote_coverage`: share of the question's weighted terms in the quotes and their headings
-    - `hit_coverage`: the same in the hit that is quoted first
-    - `missing_terms`: share of the question's terms that no hit holds, 0 to 1
-    - `sparse_score`: log(1 + the highest BM25 score for each term of the question)
+    - `hit_coverage`: share, 0 to 1, of the question's weighted terms in the hit quoted first
+    - `sparse_score`: log(1 + the highest BM25 score for each term of the question), 0 or more
+
+    The highest cosine of a hit, its margin, the terms in the quotes and the terms missing in all
+    hits were tried beside these, and got no weight.
     """
 
     quote_cosine: float
-    hit_cosine: float
-    hit_margin: float
-    quote_coverage: float
     hit_coverage: float
-    missing_terms: float
     sparse_score: float
 
 

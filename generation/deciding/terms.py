@@ -1,8 +1,7 @@
 """The words of a question that carry its meaning, and how much of them a text holds.
 
-Words are compared by their first letters: a stemmer for any language that is written with them,
-good enough to match "configure" with "configuration" and cheap enough for every sentence of every
-hit. Numbers are compared whole.
+Words are compared by their Snowball stems (Porter), in English; a word of another language is cut
+as if it were English, the same way on both sides.
 """
 
 from __future__ import annotations
@@ -11,9 +10,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Set
+from functools import lru_cache
+from threading import Lock
+from typing import Any
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_STEM_LETTERS = 6
+_STEMMER_LOCK = Lock()  # a stemmer keeps the word that it works on
 _FUNCTION_WORDS = frozenset(
     """
     a about after all also am an and any are as at be because been before being between
@@ -59,5 +61,14 @@ def coverage(weights: Mapping[str, float], text: Set[str]) -> float:
     return sum(weight for term, weight in weights.items() if term in text)
 
 
+@lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    return word if word[0].isdigit() else word[:_STEM_LETTERS]
+    with _STEMMER_LOCK:
+        return str(_stemmer().stemWord(word))
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    from snowballstemmer import stemmer
+
+    return stemmer("english")

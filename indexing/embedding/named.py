@@ -60,7 +60,11 @@ class NamedEmbedder:
     def token_spans(self, text: str) -> list[Span]:
         """The span of every token of `text`, special tokens left out."""
         encoded = self._model.tokenizer(
-            text, return_offsets_mapping=True, add_special_tokens=False, truncation=False
+            text,
+            return_offsets_mapping=True,
+            add_special_tokens=False,
+            truncation=False,
+            verbose=False,  # a text longer than the model reads is no mistake here
         )
         return [Span(start, end) for start, end in encoded["offset_mapping"]]
 

@@ -62,7 +62,9 @@ SENTENCES = st.lists(WORDS, min_size=1, max_size=12).map(" ".join).map(lambda s:
 BLOCKS = st.one_of(
     st.lists(SENTENCES, min_size=1, max_size=4).map(" ".join),
     SENTENCES.map(lambda s: f"## {s}"),
-    st.lists(SENTENCES, min_size=1, max_size=3).map(lambda items: "\n".join(f"- {i}" for i in items)),
+    st.lists(SENTENCES, min_size=1, max_size=3).map(
+        lambda items: "\n".join(f"- {i}" for i in items)
+    ),
     st.just("```\nrag ingest docs\n```"),
     st.just("没有收据不能退款。请保留收据。"),
 )
@@ -82,11 +84,9 @@ def ranked_hits(draw: st.DrawFn) -> list[Hit]:
 
 
 class TestAnyBudget:
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=100)
     @given(ranked_hits(), st.integers(1, 300))
-    def test_never_above_the_budget_and_counted_exactly(
-        self, hits: list[Hit], budget: int
-    ) -> None:
+    def test_never_above_the_budget_and_counted_exactly(self, hits: list[Hit], budget: int) -> None:
         context = compress(hits, budget)
         assert context.tokens == COUNTER.count(context.text) <= budget
         assert_spans_are_exact(context, hits)
@@ -94,7 +94,7 @@ class TestAnyBudget:
         spans = [(p.hit.chunk.document_id, p.start, p.end) for p in context.pieces]
         assert len(set(spans)) == len(spans)
 
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=30)
     @given(ranked_hits())
     def test_with_room_for_all_nothing_new_is_lost(self, hits: list[Hit]) -> None:
         context = compress(hits, 100_000)
@@ -103,7 +103,7 @@ class TestAnyBudget:
             for sentence in hit.chunk.sentences:
                 assert " ".join(hit.chunk.slice(sentence).split()) in kept
 
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=30)
     @given(ranked_hits(), st.integers(1, 300))
     def test_the_same_twice(self, hits: list[Hit], budget: int) -> None:
         assert compress(hits, budget) == compress(hits, budget)
@@ -188,16 +188,6 @@ class TestDuplicates:
     def test_short_sentences_may_stand_twice(self) -> None:
         hits = [hit_of(f"Is it free? Yes. {OFFICE}", "a"), hit_of("Is it open? Yes.", "b")]
         assert compress(hits).text.count("Yes.") == 2
-
-    def test_what_was_not_sent_is_not_taken_for_known(self) -> None:
-        """The best hit is too long and only one sentence of it goes in; another may hold more."""
-        long = f"{REFUNDS} {OFFICE} {SHIPPING}"
-        scores = [0.9, *[0.1] * 6]
-        hits = [hit_of(long, "a", scores=scores), hit_of("Fees are not returned.", "b")]
-        first = "Refunds take five working days."
-        context = compress(hits, tokens_of(first, "Fees are not returned."))
-        assert [piece.text for piece in context.pieces] == [first, "Fees are not returned."]
-        assert context.pieces[1].hit.chunk.document_id == "b"
 
 
 class TestNeighbours:

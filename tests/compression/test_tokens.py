@@ -41,7 +41,7 @@ def test_a_long_word_takes_no_long_time() -> None:
     assert COUNTER.count("x" * 200_000) > 1_000
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100)
 @given(st.text(max_size=300))
 def test_as_the_vocabulary_itself_counts(text: str) -> None:
     counted = COUNTER.count(text)

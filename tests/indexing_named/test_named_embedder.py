@@ -49,11 +49,6 @@ def named() -> NamedEmbedder:
     return NamedEmbedder(str(model_dir()))
 
 
-@pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> PackagedEmbedder:
-    return PackagedEmbedder(tmp_path_factory.mktemp("models"), 1)
-
-
 @pytest.fixture
 def variant(tmp_path: Path) -> Callable[[Variant], NamedEmbedder]:
     """A copy of the packaged model that `change` has changed."""
@@ -77,22 +72,27 @@ def cosines(left: Sequence[Vector], right: Sequence[Vector]) -> list[float]:
 
 class TestAgreement:
     async def test_vectors_are_those_of_the_packaged_model(
-        self, named: NamedEmbedder, packaged: PackagedEmbedder
+        self, named: NamedEmbedder, embedder: PackagedEmbedder
     ) -> None:
         passages = [Passage(TEXT, "document", SPANS), QUESTION]
         passages += [Passage(one, "document") for one in SENTENCES]
-        ours, theirs = await packaged.embed(passages), await named.embed(passages)
+        ours, theirs = await embedder.embed(passages), await named.embed(passages)
         assert min(cosines([e.vector for e in ours], [e.vector for e in theirs])) > 0.985
 
     async def test_span_vectors_are_those_of_the_packaged_model(
-        self, named: NamedEmbedder, packaged: PackagedEmbedder
+        self, named: NamedEmbedder, embedder: PackagedEmbedder
     ) -> None:
         passage = Passage(TEXT, "document", SPANS)
-        (ours,), (theirs,) = await packaged.embed([passage]), await named.embed([passage])
+        (ours,), (theirs,) = await embedder.embed([passage]), await named.embed([passage])
         assert min(cosines(ours.span_vectors, theirs.span_vectors)) > 0.985
 
     def test_tokens_are_those_of_the_packaged_tokenizer(self, named: NamedEmbedder) -> None:
-        for text in (TEXT, "Größe: 5 µm — naïve “quotes” 日本語 🙂\n\n| a | b |", "", "word " * 600):
+        for text in (
+            TEXT,
+            "Größe: 5 µm — naïve “quotes” 日本語 🙂\n\n| a | b |",
+            "",
+            "word " * 600,
+        ):
             assert named.token_spans(text) == PackagedTokenizer().token_spans(text)
 
 
@@ -152,7 +152,9 @@ class TestChunkTokens:
     ) -> None:
         words = ["tree"] * named.chunk_tokens
         last, beyond = [*words[:-1], "penguin"], [*words, "penguin"]
-        embeddings = await named.embed([Passage(" ".join(w), "document") for w in (words, last, beyond)])
+        embeddings = await named.embed(
+            [Passage(" ".join(w), "document") for w in (words, last, beyond)]
+        )
         plain, changed, cut = (embedding.vector for embedding in embeddings)
         assert float(plain @ changed) < 0.9999
         assert float(plain @ cut) > 0.9999

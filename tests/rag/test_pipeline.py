@@ -146,7 +146,7 @@ class TestAdmission:
         stages = Stages()
         asked = pipeline(stages)
         for call in (asked.answer(QUESTION, tokens), asked.context(QUESTION, tokens)):
-            with pytest.raises(RangeError, match="^max_context_tokens is"):
+            with pytest.raises(RangeError, match=r"^max_context_tokens is"):
                 await call
         assert stages.calls == []
 

@@ -57,7 +57,7 @@ class TestFusion:
     def test_none(self) -> None:
         assert fused_scores([], 0.6) == []
 
-    @settings(max_examples=50, deadline=None, database=None)
+    @settings(max_examples=50)
     @given(
         st.lists(
             st.tuples(st.floats(-1, 1, width=32), st.floats(0, 60, width=32)),
@@ -74,10 +74,7 @@ class TestFusion:
         assert all(-1e-9 <= score <= 1 + 1e-9 for score in fused)
         for one, its in zip(candidates, fused, strict=True):
             for other, others in zip(candidates, fused, strict=True):
-                if (
-                    one.dense_score >= other.dense_score
-                    and one.sparse_score >= other.sparse_score
-                ):
+                if one.dense_score >= other.dense_score and one.sparse_score >= other.sparse_score:
                     assert its >= others - 1e-9
 
 
@@ -141,7 +138,9 @@ class TestHybridRetriever:
         assert store.queries[0].candidates == 150
 
     async def test_sentence_scores_are_cosines_with_the_question(self) -> None:
-        store = ScoredStore([Candidate("a", 0.9, 1.0)], sentence_vectors=[(1, 0), (0, 1), (0.6, 0.8)])
+        store = ScoredStore(
+            [Candidate("a", 0.9, 1.0)], sentence_vectors=[(1, 0), (0, 1), (0.6, 0.8)]
+        )
         (hit,) = await found(store)
         assert hit.sentence_scores == pytest.approx((0.6, 0.8, 1.0))
         assert all(isinstance(score, float) for score in hit.sentence_scores)
