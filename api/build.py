@@ -14,7 +14,7 @@ from compression.tokens import TiktokenCounter
 from generation.deciding.confidence import LogisticConfidence
 from generation.money.baseline import PremiumBaseline
 from generation.tiers.extractive import ExtractiveGenerator
-from indexing.chunking import StructuralChunker
+from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
 from indexing.ingestion import IngestionPipeline
@@ -65,7 +65,7 @@ def build(settings: Settings) -> Application:
     )
     ingestion = IngestionPipeline(
         reader=FileReader(settings.server.max_body_bytes),
-        chunker=StructuralChunker(tokenizer, chunk_tokens),
+        chunker=StructuralChunker(tokenizer, min(chunk_tokens, CHUNK_TOKENS)),
         embedder=embedder,
         store=store,
         manifest=manifest,
@@ -74,7 +74,7 @@ def build(settings: Settings) -> Application:
 
 
 def _embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
-    """The embedder, its tokenizer, and how many tokens of a chunk it reads."""
+    """The embedder, its tokenizer, and how many tokens of a chunk it can read."""
     threads = settings.embedding.threads or None
     if settings.embedding.model is None:
         from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer

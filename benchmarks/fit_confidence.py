@@ -38,13 +38,8 @@ from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from generation.deciding.confidence import LogisticConfidence, Signals
 from generation.tiers.extractive import ExtractiveGenerator, citations_of
-from indexing.chunking import StructuralChunker, passage_of
-from indexing.embedding.packaged import (
-    MODEL_TOKENS,
-    SPECIAL_TOKENS,
-    PackagedEmbedder,
-    PackagedTokenizer,
-)
+from indexing.chunking import CHUNK_TOKENS, StructuralChunker, passage_of
+from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.types import EmbeddedChunk, Question
 from retrieval.hybrid import HybridRetriever
@@ -73,7 +68,7 @@ async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
     kept = [d for d in question_set.documents if d.document_id not in removed]
     questions = chooser.sample(question_set.questions, min(most, len(question_set.questions)))
     embedder = PackagedEmbedder(Path(".rag/models"))
-    chunker = StructuralChunker(PackagedTokenizer(), MODEL_TOKENS - SPECIAL_TOKENS)
+    chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = QdrantEdgeStore(Path(folder), embedder.fingerprint, embedder.dimension)

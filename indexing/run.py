@@ -308,8 +308,8 @@ class Run:
         self._tell()
 
     def _remove_sources(self, file: str, sources: Sequence[str]) -> None:
+        self._manifest.remove_file(self._collection, file)  # first: should it come back, it is read
         self._manifest.remove_sources(self._collection, sources)
-        self._manifest.remove_file(self._collection, file)
 
     def _file_done(self) -> None:
         self._progress = replace(self._progress, files_done=self._progress.files_done + 1)

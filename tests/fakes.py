@@ -8,7 +8,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -63,10 +64,15 @@ class HashingEmbedder:
     def _vector(self, text: str) -> Vector:
         total = np.full(self.dimension, 1e-3, np.float32)
         for word in _WORD.findall(text.lower()):
-            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
-            total += np.random.default_rng(seed).standard_normal(self.dimension, np.float32)
+            total += _direction_of(word, self.dimension)
         unit: Vector = total / np.linalg.norm(total)
         return unit
+
+
+@cache
+def _direction_of(word: str, dimension: int) -> Vector:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
+    return np.random.default_rng(seed).standard_normal(dimension, np.float32)
 
 
 class CountingEmbedder:
@@ -96,17 +102,19 @@ class CountingEmbedder:
 class GatedEmbedder(HashingEmbedder):
     """An Embedder whose calls wait until `gate` is set; `calls` holds the texts of each.
 
-    A call with a text in `poison` fails with the ValueError that is there for it.
+    A call with a text in `poison` fails with the error that is there for it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = asyncio.Event()
+        self.called = asyncio.Event()
         self.calls: list[list[str]] = []
         self.poison: dict[str, Exception] = {}
 
     async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
         self.calls.append([passage.text for passage in passages])
+        self.called.set()
         await self.gate.wait()
         for passage in passages:
             if passage.text in self.poison:
@@ -189,7 +197,6 @@ class MemoryStore:
     async def close(self) -> None:
         self._points()
         self._disk.held = False
-        self._disk = replace(self._disk, held=False)
 
     def _points(self) -> dict[str, tuple[Chunk, Vector, Vector]]:
         if not self._disk.held:

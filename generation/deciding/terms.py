@@ -16,6 +16,7 @@ from typing import Any
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _STEMMER_LOCK = Lock()  # a stemmer keeps the word that it works on
+_REMEMBERED_TEXTS = 10_000
 _FUNCTION_WORDS = frozenset(
     """
     a about after all also am an and any are as at be because been before being between
@@ -37,8 +38,9 @@ def question_terms(question: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in content or words)
 
 
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
 def text_terms(text: str) -> frozenset[str]:
-    """The stems of all words of a text."""
+    """The stems of all words of a text; remembered, since the same chunks are hit often."""
     return frozenset(_stem(word) for word in _WORD.findall(text.lower()))
 
 

@@ -141,8 +141,10 @@ def _says_something(text: str) -> bool:
     if text.rstrip(_CLOSING_MARKS).endswith(_QUESTION_MARKS):
         return False
     words = sum(any(map(str.isalnum, word)) for word in text.split())
+    if words >= _MIN_WORDS or text.endswith(":"):
+        return True
     unspaced = sum(unicodedata.category(character) == "Lo" for character in text)
-    return words >= _MIN_WORDS or text.endswith(":") or unspaced >= _MIN_UNSPACED_LETTERS
+    return unspaced >= _MIN_UNSPACED_LETTERS
 
 
 def _scored(candidate: _Candidate, weights: dict[str, float]) -> _Candidate:

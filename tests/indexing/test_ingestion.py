@@ -710,7 +710,7 @@ async def test_progress_grows_and_ends_right(index: Indexing, root: Path) -> Non
     assert told[-1] == Progress(7, 7, 0, 0, 0)
 
 
-async def test_ingestions_and_forgetting_take_turns(
+async def test_a_second_ingestion_waits_for_the_first(
     make_indexing: MakeIndexing, root: Path
 ) -> None:
     embedder = GatedEmbedder()
@@ -719,22 +719,46 @@ async def test_ingestions_and_forgetting_take_turns(
     write(root / "two" / "b.md", prose("apples"))
     write(root / "two" / "c.md", prose("cherries"))
     first = asyncio.create_task(index.pipeline.ingest([root / "one"], "help"))
-    while not embedder.calls:
-        await asyncio.sleep(0.001)
+    await embedder.called.wait()
     second = asyncio.create_task(index.pipeline.ingest([root / "two"], "help"))
-    await asyncio.sleep(0.05)
-    forgetting = asyncio.create_task(
-        index.pipeline.forget("help", [document_id_for(str(root / "one" / "a.md"))])
-    )
-    await asyncio.sleep(0.05)
-    assert len(embedder.calls) == 1
-    assert not second.done()
-    assert not forgetting.done()
+    embedder.called.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(embedder.called.wait(), 0.1)
     embedder.gate.set()
     assert outcomes(await first, root) == {"one/a.md": "added"}
     assert outcomes(await second, root) == {"two/b.md": "duplicate", "two/c.md": "added"}
+    await check_in_step(index)
+
+
+async def test_forgetting_waits_for_an_ingestion(make_indexing: MakeIndexing, root: Path) -> None:
+    embedder = GatedEmbedder()
+    index = make_indexing(embedder)
+    path = write(root / "a.md", prose("apples"))
+    ingestion = asyncio.create_task(index.pipeline.ingest([root], "help"))
+    await embedder.called.wait()
+    forgetting = asyncio.create_task(index.pipeline.forget("help", [document_id_for(str(path))]))
+    embedder.gate.set()
+    await ingestion
     [proof] = await forgetting
-    assert (proof.documents_before, proof.documents_after) == (2, 1)
+    assert (proof.documents_before, proof.documents_after) == (1, 0)
+    assert await index.store.count("help") == 0
+
+
+async def test_an_ingestion_that_is_cancelled_leaves_nothing_to_find_after_the_next(
+    make_indexing: MakeIndexing, root: Path
+) -> None:
+    embedder = GatedEmbedder()
+    index = make_indexing(embedder)
+    uploaded = text_document("memo", prose("memos"))
+    cancelled = asyncio.create_task(index.pipeline.ingest_documents([uploaded], "help"))
+    await embedder.called.wait()
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    embedder.gate.set()
+    write(root / "a.md", prose("apples"))
+    await index.pipeline.ingest([root], "help")
+    assert index.manifest.count("help") == 1
     await check_in_step(index)
 
 

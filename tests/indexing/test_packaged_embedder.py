@@ -165,8 +165,7 @@ async def test_agrees_with_the_exact_graph(
 
 async def test_like_texts_are_near_and_unlike_ones_are_far(embedder: PackagedEmbedder) -> None:
     question, answer, other = await vectors(embedder, *TEXTS[:3])
-    assert question @ answer > 0.5
-    assert question @ other < 0.2
+    assert question @ answer > question @ other + 0.2
 
 
 # Determinism
@@ -310,14 +309,12 @@ def test_weights_that_are_not_the_official_ones_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = tmp_path / "site" / PACKAGE
-    shutil.copytree(
-        model_dir(), fake / "model", copy_function=os.link if _can_link(tmp_path) else shutil.copy
-    )
-    weights = fake / "model" / "model.safetensors"
-    altered = bytearray(weights.read_bytes())
-    altered[-1] ^= 1
-    weights.unlink()
-    weights.write_bytes(altered)
+    shutil.copytree(model_dir(), fake / "model")
+    with (fake / "model" / "model.safetensors").open("r+b") as weights:
+        weights.seek(-1, os.SEEK_END)
+        last = weights.read(1)[0]
+        weights.seek(-1, os.SEEK_END)
+        weights.write(bytes([last ^ 1]))  # one bit of ninety megabytes
     (fake / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path / "site")
     with pytest.raises(ModelError, match=r"has sha256 .*official.*install it again with `pip"):
@@ -325,16 +322,12 @@ def test_weights_that_are_not_the_official_ones_are_refused(
     assert not list((tmp_path / "cache").glob("**/*.onnx"))
 
 
-def _can_link(folder: Path) -> bool:
-    return os.stat(folder).st_dev == os.stat(model_dir()).st_dev
-
-
 def test_a_graph_that_cannot_be_loaded_is_refused_with_what_to_do(
     model_cache: Path, embedder: PackagedEmbedder, tmp_path: Path
 ) -> None:
     [graph] = model_cache.glob("*.onnx")
     (tmp_path / graph.name).write_bytes(graph.read_bytes()[:1_000_000])
-    with pytest.raises(ModelError, match="cannot be loaded.*delete it, and it is built again"):
+    with pytest.raises(ModelError, match=r"cannot be loaded.*delete it, and it is built again"):
         PackagedEmbedder(tmp_path)
 
 

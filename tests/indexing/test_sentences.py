@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -40,7 +41,8 @@ def sentences(text: str) -> list[str]:
         ("  indented.   Spaced.  ", ["indented.", "Spaced."]),
         ("1. First item\n2. Second. Done.", ["1. First item", "2. Second.", "Done."]),
         ("- a\n- b. c\n* Done. End", ["- a", "- b. c", "* Done.", "End"]),
-        ("| a. b | c |\n|---|---|\n| 1. | 2 |", ["| a. b | c |", "|---|---|", "| 1. | 2 |"]),
+        ("| a. b | c |\n|---|---|\n| 1. | 2 |", ["| 1. | 2 |"]),
+        ("| a. b | c |\n| 1. | 2 |", ["| a. b | c |", "| 1. | 2 |"]),
         ("# A. B\ntext. More.", ["# A. B", "text.", "More."]),
         ("```\nx = 1. y\n\nz\n```\nAfter.", ["```\nx = 1. y\n\nz\n```", "After."]),
         ("```never. closed\nstill. code", ["```never. closed\nstill. code"]),
@@ -54,10 +56,19 @@ def test_sentences_are_cut_where_a_reader_would(text: str, expected: list[str]) 
     assert sentences(text) == expected
 
 
-def test_a_long_piece_of_code_is_a_sentence_for_each_line() -> None:
+def test_a_long_piece_of_code_is_cut_between_lines() -> None:
     lines = [f"line_{number} = {number}. " for number in range(60)]
     code = "```python\n" + "\n".join(lines) + "\n```"
-    assert sentences(code) == ["```python", *(line.strip() for line in lines), "```"]
+    found = sentences(code)
+    assert all(len(one) <= 400 for one in found)
+    assert 2 <= len(found) <= 4
+    cut = [line.strip() for one in found for line in one.split("\n")]
+    assert cut == [line.strip() for line in code.split("\n")]
+
+
+def test_a_line_of_code_that_is_too_long_is_one_sentence() -> None:
+    long = "x" * 900
+    assert sentences(f"```\nshort\n{long}\nshort\n```") == ["```\nshort", long, "short\n```"]
 
 
 @pytest.mark.parametrize(
@@ -99,17 +110,26 @@ PARTS = [
 
 @given(st.lists(st.sampled_from(PARTS), max_size=60).map("".join))
 @settings(max_examples=400)
-def test_every_visible_character_is_in_exactly_one_sentence(text: str) -> None:
+def test_every_visible_character_is_in_exactly_one_block_and_sentence(text: str) -> None:
+    """But for the heads of tables, which are blocks and no sentences."""
     blocks = find_blocks(text)
-    spans = [span for block in blocks for span in block.sentences]
     assert all(left.end <= right.start for left, right in pairwise(blocks))
-    assert all(left.end <= right.start for left, right in pairwise(spans))
-    inside = "".join(text[span.start : span.end] for span in spans)
-    assert "".join(inside.split()) == "".join(text.split())
+    assert visible(text[block.start : block.end] for block in blocks) == visible([text])
     for block in blocks:
-        for span in block.sentences:
+        whole = text[block.start : block.end]
+        spans = block.sentences
+        assert all(left.end <= right.start for left, right in pairwise(spans))
+        for span in spans:
             assert block.start <= span.start < span.end <= block.end
             assert text[span.start : span.end] == text[span.start : span.end].strip()
+        if spans:
+            assert visible(text[span.start : span.end] for span in spans) == visible([whole])
+        else:
+            assert whole.lstrip().startswith("|")
+
+
+def visible(texts: Iterable[str]) -> str:
+    return "".join("".join(text.split()) for text in texts)
 
 
 HOSTILE = {
