@@ -6,51 +6,35 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes import CountingEmbedder, HashingEmbedder
+from fakes import (
+    CHUNK_TOKENS,
+    CountingEmbedder,
+    FindData,
+    HashingEmbedder,
+    Indexing,
+    MakeIndexing,
+    OpenStore,
+)
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 
 from api.state import open_state
 from indexing.chunking import StructuralChunker
-from indexing.embedding.packaged import (
-    MODEL_TOKENS,
-    SPECIAL_TOKENS,
-    PackagedEmbedder,
-    PackagedTokenizer,
-)
+from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
 from indexing.ingestion import IngestionPipeline
 from indexing.manifest import Manifest
 from indexing.readers.by_extension import FileReader
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.ports import ChunkStore, Embedder
 
-CHUNK_TOKENS = MODEL_TOKENS - SPECIAL_TOKENS
-"""What the application gives the packaged model."""
-
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run, no files beside the tests, no limit that a busy machine breaks.
 hypothesis_settings.register_profile("rag", derandomize=True, database=None, deadline=None)
 hypothesis_settings.load_profile("rag")
-
-FindData = Callable[[str], Path]
-OpenStore = Callable[..., QdrantEdgeStore]
-MakeIndexing = Callable[..., "Indexing"]
-
-
-@dataclass(frozen=True)
-class Indexing:
-    """The documents path, put together as the application does, with its parts in reach."""
-
-    pipeline: IngestionPipeline
-    store: ChunkStore
-    manifest: Manifest
-    embedder: CountingEmbedder
-    state: Engine
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +95,9 @@ async def open_store(
         ) -> QdrantEdgeStore:
             folder = folder or tmp_path / "store"
             if not folder.exists():
-                shutil.copytree(_fresh_stores(fingerprint, dimension), folder)
+                shutil.copytree(
+                    _fresh_stores(fingerprint, dimension), folder, copy_function=_copy_data
+                )
             store = QdrantEdgeStore(folder, fingerprint, dimension)
             stack.push_async_callback(_close_if_open, store)
             return store
@@ -173,3 +159,19 @@ def make_indexing(
 async def _close_if_open(store: QdrantEdgeStore) -> None:
     if not store._writer._shutdown:
         await store.close()
+
+
+def _copy_data(source: str, target: str) -> None:
+    """Copy a file without its holes: the engine's are a hundred megabytes of nothing."""
+    with open(source, "rb") as old, open(target, "wb") as new:
+        end = os.fstat(old.fileno()).st_size
+        new.truncate(end)
+        position = 0
+        while position < end:
+            try:
+                position = os.lseek(old.fileno(), position, os.SEEK_DATA)
+            except OSError:  # nothing but a hole from here
+                return
+            hole = os.lseek(old.fileno(), position, os.SEEK_HOLE)
+            os.pwrite(new.fileno(), os.pread(old.fileno(), hole - position, position), position)
+            position = hole

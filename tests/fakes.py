@@ -1,4 +1,7 @@
-"""Fakes of the ports. Each keeps the contract that the tests hold the real adapters to."""
+"""Fakes of the ports, and words that the fixtures and the tests share.
+
+Each fake keeps the contract that the tests hold the real adapters to.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,20 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+from sqlalchemy import Engine
 
+from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
+from indexing.ingestion import IngestionPipeline
+from indexing.manifest import Manifest
+from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.errors import FilterError, StoreError, StoreLockedError, StoreMismatchError
-from rag.ports import Embedder
+from rag.ports import ChunkStore, Embedder
 from rag.types import (
     Candidate,
     Chunk,
@@ -27,6 +36,25 @@ from rag.types import (
     StoreQuery,
     Vector,
 )
+
+CHUNK_TOKENS = MODEL_TOKENS - SPECIAL_TOKENS
+"""The most that the packaged model reads."""
+
+FindData = Callable[[str], Path]
+OpenStore = Callable[..., QdrantEdgeStore]
+MakeIndexing = Callable[..., "Indexing"]
+
+
+@dataclass(frozen=True)
+class Indexing:
+    """The documents path, put together as the application does, with its parts in reach."""
+
+    pipeline: IngestionPipeline
+    store: ChunkStore
+    manifest: Manifest
+    embedder: CountingEmbedder
+    state: Engine
+
 
 _WORD = re.compile(r"\w+")
 _STOP_WORDS = set("a after and are be by can for in is it not of or our that the until was".split())

@@ -19,9 +19,9 @@ from rag.types import Citation, Context, Generation, Hit, Question, Span
 MODEL = "quote"
 NOT_FOUND = "The documents do not answer this question."
 
-_HIT_WEIGHT = 0.8
-_COVERAGE_WEIGHT = 0.5
-_LENGTH_WEIGHT = 0.15
+_HIT_WEIGHT = 0.5
+_COVERAGE_WEIGHT = 0.4
+_LENGTH_WEIGHT = 0.05
 _FULL_LENGTH_WORDS = 30  # a sentence gains by length up to here: scraps answer nothing
 _HEADING_PREFIX = "#"
 _MAX_QUOTE_CHARS = 700

@@ -10,8 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import CHUNK_TOKENS, FindData
-from fakes import WordTokenizer
+from fakes import CHUNK_TOKENS, FindData, WordTokenizer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -333,16 +332,15 @@ def test_chunks_of_the_same_text_with_other_sentences_have_different_ids(
     tokenizer: PackagedTokenizer,
 ) -> None:
     """Their sentence vectors differ: a fence far above can turn prose into code."""
-    tail = "".join(f"First. Second {n}.\nThird\n{words(150, f'w{n}')}\n\n" for n in range(4))
-    head = f"{words(180)}\n\n"
-    prose = chunked(tokenizer, f"x\n{head}{tail}")
-    code = chunked(tokenizer, f"```\n{head}{tail}")
-    by_id = {chunk.chunk_id: chunk for chunk in prose}
-    assert {chunk.text for chunk in prose} & {chunk.text for chunk in code}
-    for chunk in code:
-        if chunk.chunk_id in by_id:
-            same = by_id[chunk.chunk_id]
-            assert len(same.sentences) == len(chunk.sentences)
+    paragraphs = [f"{words(30, f'left{n}')} {words(30, f'right{n}')}" for n in range(12)]
+    tail = "\n\n".join(paragraphs)
+    prose = chunked(tokenizer, f"x y z\n{tail}")
+    code = chunked(tokenizer, f"```\n{tail}")
+    pairs = [(one, two) for one in prose for two in code if one.text == two.text]
+    assert pairs
+    for one, two in pairs:
+        assert len(one.sentences) != len(two.sentences)
+        assert one.chunk_id != two.chunk_id
 
 
 # Pages

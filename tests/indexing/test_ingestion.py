@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Indexing, MakeIndexing
-from fakes import GatedEmbedder
+from fakes import GatedEmbedder, Indexing, MakeIndexing
 
 from indexing.embedding.packaged import PackagedEmbedder
 from indexing.identity import content_version, document_id_for

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHUNK_TOKENS, MakeIndexing
-from fakes import Disk, HashingEmbedder, MemoryStore, WordTokenizer
+from fakes import CHUNK_TOKENS, Disk, HashingEmbedder, MakeIndexing, MemoryStore, WordTokenizer
 from sqlalchemy import Engine, event
 
 from api.state import open_state

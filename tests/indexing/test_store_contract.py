@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import OpenStore
-from fakes import Disk, HashingEmbedder, MemoryStore, bm25_words
+from fakes import Disk, HashingEmbedder, MemoryStore, OpenStore, bm25_words
 from rank_bm25 import BM25Okapi
 
 from rag.errors import FilterError, RagError, StoreError, StoreLockedError, StoreMismatchError
