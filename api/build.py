@@ -26,7 +26,10 @@ from rag.pipeline import Limits, QuestionPipeline
 from rag.ports import ChunkStore, Embedder, Retriever, Tokenizer
 from retrieval.hybrid import HybridRetriever
 
-MODELS_INSTALL = "pip install 'thrifty-rag[models]'"
+MODELS_INSTALL = (
+    "pip install torch==2.13.0 sentence-transformers "
+    "--extra-index-url https://download.pytorch.org/whl/cpu"
+)
 
 
 @dataclass(frozen=True, slots=True)

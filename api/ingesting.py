@@ -32,6 +32,8 @@ async def ingest_paths(
     """Ingest the files and folders at `asked.paths`. Raises InputError for one that is missing."""
     paths = [Path(path) for path in asked.paths or ()]
     ingestion = application.ingestion
+    if asked.dry_run and asked.sync:
+        return await ingestion.plan_sync(paths, collection)
     if asked.dry_run:
         return await ingestion.plan(paths, collection)
     if asked.sync:

@@ -22,7 +22,7 @@ from rag.ports import Tokenizer
 from rag.types import Chunk, Document, Passage, Span
 
 CHUNK_TOKENS = 190
-"""Of prefix and text, where the model reads as many: at 254 tokens, all that the packaged model reads,
+"""Of prefix and text, where the model reads as many. With the 254 that the packaged model reads,
 nDCG@10 was no better on any of four question sets, and a context holds fewer places."""
 
 MIN_CHUNK_TOKENS = 64

@@ -71,11 +71,11 @@ def fused_scores(candidates: Sequence[Candidate], dense_share: float) -> list[fl
 
 
 def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Least to greatest as 0 to 1; all 1 where they are equal."""
+    """Least to greatest as 0 to 1; where they are equal, all 1, or all 0 if none is above 0."""
     if not len(scores):
         return scores
     low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+    return (scores - low) / (high - low) if high > low else np.full_like(scores, high > 0)
 
 
 def _hit(stored: StoredChunk, candidate: Candidate, score: float, question: Vector) -> Hit:

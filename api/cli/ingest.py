@@ -37,8 +37,6 @@ def ingest(
     from api.models.inputs import DocumentsIn
     from api.settings import load_settings
 
-    if sync and dry_run:
-        raise typer.BadParameter("--dry-run does not show what --sync removes: give one of them")
     settings = load_settings()
     asked = checked(
         DocumentsIn,

@@ -231,8 +231,6 @@ class DocumentsIn(Input):
             raise ValueError("give documents or paths, one of them")
         if self.documents is not None and (self.sync or self.dry_run):
             raise ValueError("sync and dry_run are for paths: leave them out")
-        if self.sync and self.dry_run:
-            raise ValueError("a dry run does not show what sync would remove: give one of them")
         ids = Counter(text.id for text in self.documents or () if text.id is not None)
         repeated = [name for name, count in ids.items() if count > 1]
         if repeated:

@@ -193,6 +193,8 @@ async def test_paths_sync_and_dry_run(client: httpx.AsyncClient, tmp_path: Path)
     assert set((await ingest()).values()) == {"added"}
     second.unlink()
     assert await ingest() == {str(first): "unchanged"}
+    foretold = await ingest(sync=True, dry_run=True)
+    assert foretold == {str(first): "unchanged", str(second): "removed"}
     assert await ingest(sync=True) == {str(first): "unchanged", str(second): "removed"}
 
 

@@ -179,7 +179,6 @@ def test_bad_input_gets_one_line(rag: Rag, arguments: list[str], words: str) -> 
         ["forget"],
         ["ask", "x", "--nope"],
         ["ask", "x", "--max-context-tokens", "many"],
-        ["ingest", "docs", "--sync", "--dry-run"],
         ["serve", "--port", "http"],
     ],
 )

@@ -108,7 +108,7 @@ def test_an_embedder_names_its_model(any_embedder: Embedder) -> None:
 @pytest.fixture(scope="module")
 def reference() -> Any:
     if importlib.util.find_spec("sentence_transformers") is None:
-        pytest.skip("sentence-transformers is not installed: pip install 'thrifty-rag[models]'")
+        pytest.skip("sentence-transformers, of the extra `models`, is not installed")
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(model_dir()), device="cpu")

@@ -52,7 +52,7 @@ class TestFusion:
         assert fused_scores(no_word_matched, 0.6) == pytest.approx([0.6, 0.0])
 
     def test_one_candidate(self) -> None:
-        assert fused_scores([Candidate("a", 0.9, 7.0)], 0.6) == [0.0]
+        assert fused_scores([Candidate("a", 0.9, 7.0)], 0.6) == [1.0]
 
     def test_none(self) -> None:
         assert fused_scores([], 0.6) == []
