@@ -89,7 +89,7 @@ class RetrievalSettings(_Group):
     """How the chunks that may answer are found."""
 
     candidates: int = Field(
-        default=60,
+        default=30,
         ge=1,
         le=1000,
         description="Chunks that each of dense and sparse search contributes.",

@@ -75,7 +75,7 @@ async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
         chunks = [chunk for document in kept for chunk in chunker.chunk(document)]
         embeddings = await embedder.embed([passage_of(chunk) for chunk in chunks])
         await store.upsert(list(map(EmbeddedChunk, chunks, embeddings)))
-        retriever = HybridRetriever(embedder, store, candidates=60, dense_share=0.6)
+        retriever = HybridRetriever(embedder, store, candidates=30, dense_share=0.6)
         compressor = BudgetCompressor(TiktokenCounter())
         generator = ExtractiveGenerator(LogisticConfidence.bundled(), abstain_below=0.0)
         for asked in questions:

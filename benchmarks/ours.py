@@ -21,7 +21,7 @@ from indexing.identity import content_version
 from rag.types import Document, Question
 
 COLLECTION = "scifact"
-HITS = 30  # several chunks of one document may be among them
+HITS = 20  # several chunks of one document may be among them
 
 
 def ready(_model_path: str) -> Peer:

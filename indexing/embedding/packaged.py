@@ -75,14 +75,15 @@ class PackagedEmbedder:
 
     def __init__(self, cache_dir: Path, threads: int | None = None) -> None:
         path = _cached_graph(cache_dir)
+        workers = threads or os.cpu_count() or 1
         try:
-            self._session = _session(path)
+            self._session = _session(path, threads=1)  # many texts: one on each core is fastest
+            self._lone_session = _session(path, threads=workers)  # one text: all cores for it
         except Exception as error:  # the runtime has a dozen of its own
             raise ModelError(
                 f"{path} cannot be loaded ({error}): delete it, and it is built again"
             ) from error
         self._tokenizer = PackagedTokenizer()
-        workers = threads or os.cpu_count() or 1
         # two pools, so that a question never waits for an ingestion
         self._for_documents = ThreadPoolExecutor(workers, thread_name_prefix="embed-documents")
         self._for_questions = ThreadPoolExecutor(workers, thread_name_prefix="embed-questions")
@@ -113,21 +114,11 @@ class PackagedEmbedder:
 
     def _embed_now(self, passages: Sequence[Passage]) -> list[Embedding]:
         encodings = self._tokenizer.encode([passage.text for passage in passages])
+        session = self._lone_session if len(passages) == 1 else self._session
         return [
-            self._embed_one(passage.spans, encoding)
+            _embed_one(session, passage.spans, encoding)
             for passage, encoding in zip(passages, encodings, strict=True)
         ]
-
-    def _embed_one(self, spans: Sequence[Span], encoding: Encoding) -> Embedding:
-        pooling = _pooling(spans, encoding)
-        ids = np.array([encoding.ids], np.int64)
-        total = np.zeros((len(pooling), DIMENSION), np.float32)
-        for first in range(0, ids.shape[1], MODEL_TOKENS):
-            window = slice(first, first + MODEL_TOKENS)
-            feed = {"input_ids": ids[:, window], "pooling": pooling[None, :, window]}
-            total += self._session.run(None, feed)[0][0]
-        unit = _normalised(total)
-        return Embedding(vector=unit[0], span_vectors=unit[1:])
 
 
 def model_dir() -> Path:
@@ -136,6 +127,18 @@ def model_dir() -> Path:
     if spec is None or spec.origin is None:
         raise MissingExtraError("the packaged embedding model", INSTALL)
     return Path(spec.origin).parent / "model"
+
+
+def _embed_one(session: Any, spans: Sequence[Span], encoding: Encoding) -> Embedding:
+    pooling = _pooling(spans, encoding)
+    ids = np.array([encoding.ids], np.int64)
+    total = np.zeros((len(pooling), DIMENSION), np.float32)
+    for first in range(0, ids.shape[1], MODEL_TOKENS):
+        window = slice(first, first + MODEL_TOKENS)
+        feed = {"input_ids": ids[:, window], "pooling": pooling[None, :, window]}
+        total += session.run(None, feed)[0][0]
+    unit = _normalised(total)
+    return Embedding(vector=unit[0], span_vectors=unit[1:])
 
 
 def _pooling(spans: Sequence[Span], encoding: Encoding) -> Vector:
@@ -195,7 +198,7 @@ def _check_weights(path: Path) -> None:
 def _agreement(candidate: Path, reference: Path) -> float:
     """The lowest cosine, over the probes, of what two graphs make of the same text."""
     tokenizer = PackagedTokenizer()
-    sessions = [_session(candidate), _session(reference)]
+    sessions = [_session(path, threads=1) for path in (candidate, reference)]
     lowest = 1.0
     for encoding in tokenizer.encode(_PROBES):
         feed = {
@@ -207,10 +210,10 @@ def _agreement(candidate: Path, reference: Path) -> float:
     return lowest
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path, threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # parallel over texts instead: faster, and exact per text
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

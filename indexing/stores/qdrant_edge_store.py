@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ _RECORD = "store.json"
 _BM25_AVERAGE_TOKENS = 100.0  # of our chunks, stop words left out
 _UPSERT_BATCH = 256
 _SCROLL_PAGE = 1_000
+_MOST_COLLECTIONS = 1_000_000
 _OPTIMIZE_FROM_CHUNKS = 20_000  # below, brute force is as fast and exact
 _EXACT_AS_FLOAT = 2**53
 _T = TypeVar("_T")
@@ -56,6 +57,7 @@ class QdrantEdgeStore:
 
     def __init__(self, folder: Path, fingerprint: str, dimension: int) -> None:
         self._shard = _open_shard(folder, fingerprint, dimension)
+        self._collections = _collections(self._shard)  # may also name some that were emptied
         self._encoder = qdrant.Bm25(
             qdrant.Bm25Config(avg_len=_BM25_AVERAGE_TOKENS, language="english", ascii_folding=True)
         )
@@ -114,7 +116,9 @@ class QdrantEdgeStore:
             raise StoreError(f"the embedded store failed: {error}") from error
 
     def _search(self, query: StoreQuery) -> list[Candidate]:
-        chosen = _filter(query.collection, query.filters)
+        # where all chunks match, not to check it saves a third of the engine's time
+        matches_all = not query.filters and self._collections == {query.collection}
+        chosen = None if matches_all else _filter(query.collection, query.filters)
         idf = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_filter(query.collection, {})))
         dense = qdrant.Query.Nearest(query.vector.tolist(), using=DENSE)
         sparse = qdrant.Query.Nearest(self._encoder.embed_query(query.text), using=SPARSE)
@@ -144,6 +148,7 @@ class QdrantEdgeStore:
         return [stored_chunk(key, found[key]) for key in chunk_ids if key in found]
 
     def _upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        self._collections = self._collections | {embedded.chunk.collection for embedded in chunks}
         points = [
             qdrant.Point(
                 embedded.chunk.chunk_id,
@@ -231,6 +236,12 @@ def _check_record(folder: Path, found: Mapping[str, object], wanted: Mapping[str
                 f"the store in {folder} was made with {key} {found.get(key)!r}, the settings ask "
                 f"for {value!r}: set them back, or give another RAG_DATA_DIR and ingest again"
             )
+
+
+def _collections(shard: qdrant.EdgeShard) -> Set[str]:
+    """The collections that have chunks in the shard."""
+    request = qdrant.FacetRequest(key="collection", limit=_MOST_COLLECTIONS, exact=True)
+    return {str(hit.value) for hit in shard.facet(request).hits}
 
 
 def _filter(collection: str, filters: Mapping[str, tuple[Scalar, ...]]) -> qdrant.Filter:
