@@ -8,6 +8,7 @@ weights are round numbers, chosen on four public question sets together (see doc
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _COVERAGE_WEIGHT = 0.4
 _LENGTH_WEIGHT = 0.05
 _FULL_LENGTH_WORDS = 30  # a sentence gains by length up to here: scraps answer nothing
 _HEADING_PREFIX = "#"
+_LIST_MARKER = re.compile(r"(?:[-*+]|\d{1,3}[.)])[ \t]+(?=\S)")
 _MAX_QUOTE_CHARS = 700
 _MIN_WORDS = 3
 _CLOSING_MARKS = "\"'”’»)*_` "
@@ -62,8 +64,13 @@ class Quote:
 
     @property
     def span(self) -> Span:
+        """Where it stands; a single item of a list is quoted without its bullet or number."""
         sentences = self.hit.chunk.sentences
-        return Span(sentences[self.first].start, sentences[self.last].end)
+        start, end = sentences[self.first].start, sentences[self.last].end
+        if self.first == self.last:
+            marker = _LIST_MARKER.match(self.hit.chunk.slice(Span(start, end)))
+            start += marker.end() if marker else 0
+        return Span(start, end)
 
 
 class ExtractiveGenerator:

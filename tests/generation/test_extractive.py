@@ -93,6 +93,13 @@ class TestWhatIsQuoted:
         assert quote.startswith("You will need:\n\n- item number 0")
         assert len(quote) <= 700
 
+    @pytest.mark.parametrize("marker", ["- ", "* ", "12. ", "3) "])
+    async def test_a_single_item_is_quoted_without_its_marker(self, marker: str) -> None:
+        text = f"{marker}Refunds take five working days.\n"
+        generation = await answered(text, {"Refunds": 0.9}, max_quotes=1)
+        assert quotes(generation) == ["Refunds take five working days."]
+        assert generation.citations[0].start == len(marker)
+
     async def test_headings_are_not_quoted(self) -> None:
         generation = await answered(PAGE, {"# Refunds": 0.99, "## How to ask": 0.99})
         assert not any(line.startswith("#") for q in quotes(generation) for line in q.split("\n"))
