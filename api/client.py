@@ -18,7 +18,7 @@ import httpx
 from pydantic import ValidationError
 
 from api.doors import Door, LocalDoor
-from api.jobs import INTERRUPTED
+from api.http.jobs import INTERRUPTED
 from api.lock import DataLock, Holder
 from api.models.answers import AnswerOut
 from api.models.documents import DocumentOut, DocumentsOut, ForgetOut, JobOut, ReportOut

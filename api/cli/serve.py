@@ -68,7 +68,7 @@ def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
 
     import uvicorn
 
-    from api.app import create_app
+    from api.http.app import create_app
 
     logging.basicConfig(
         level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"

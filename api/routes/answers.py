@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from api.admission import while_client_waits
+from api.http.admission import while_client_waits
+from api.http.problems import internal_problem, problem_of
+from api.http.service import Service, ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
 from api.models.inputs import AnswerIn
-from api.problems import internal_problem, problem_of
-from api.service import Service, ServiceDep, json_response, problem_docs
 from rag.errors import InputError, RagError
 from rag.types import Answer
 

@@ -12,11 +12,12 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, ValidationError
 
-from api import ingesting, uploads
+from api import ingesting
+from api.http import uploads
+from api.http.problems import UNREADABLE
+from api.http.service import Service, ServiceDep, json_response, problem_docs
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
-from api.problems import UNREADABLE
-from api.service import Service, ServiceDep, json_response, problem_docs
 from rag.errors import OverloadedError
 
 router = APIRouter(tags=["documents"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.documents import JobOut
-from api.service import ServiceDep, json_response, problem_docs
 
 router = APIRouter(tags=["jobs"], responses=problem_docs(404))
 

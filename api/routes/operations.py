@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.output import HealthOut, ReadyOut
-from api.service import ServiceDep, json_response, problem_docs
 from rag.errors import OverloadedError
 
 router = APIRouter(tags=["operations"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.admission import while_client_waits
+from api.http.admission import while_client_waits
+from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import ContextOut, SearchOut
 from api.models.inputs import ContextIn, SearchIn
-from api.service import ServiceDep, json_response, problem_docs
 
 router = APIRouter(tags=["search"], responses=problem_docs(400, 404, 413, 415, 422, 503))
 

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 from sqlalchemy import Engine, create_engine
 
-from api.app import create_app
+from api.http.app import create_app
 from api.settings import Settings
 from indexing.ingestion import IngestionPipeline
 from indexing.manifest import Manifest

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from api_fakes import TEXTS, MakeApplication, MakeClient, ingest
 
-from api.problems import TITLES
+from api.http.problems import TITLES
 
 ANSWERS, SEARCH, CONTEXT, DOCUMENTS = (
     "/v1/answers", "/v1/search", "/v1/context", "/v1/documents"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from api_fakes import TEXTS, FakeApplication, MakeApplication, MakeClient, finish
 
-from api.uploads import safe_name
+from api.http.uploads import safe_name
 from rag.errors import InputError
 
 TOKEN = {"Authorization": "Bearer secret"}

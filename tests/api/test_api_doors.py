@@ -13,7 +13,7 @@ from api_fakes import BASE_URL, TEXTS, FakeApplication, client_of, ingest
 
 from api.client import RemoteDoor, ServiceGoneError
 from api.doors import Door, LocalDoor
-from api.jobs import INTERRUPTED
+from api.http.jobs import INTERRUPTED
 from api.models.inputs import AnswerIn, DocumentsIn
 from indexing.report import Progress
 from rag.errors import (

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from api_fakes import ConstantEmbedder, FakeApplication, MakeApplication, MakeClient, finish
 
-from api.jobs import INTERRUPTED, MAX_WAITING, Jobs
+from api.http.jobs import INTERRUPTED, MAX_WAITING, Jobs
 from indexing.report import IngestionReport, OnProgress, Progress
 from rag.errors import DocumentError, OverloadedError
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from api_fakes import TEXTS, FakeApplication, MakeApplication, MakeClient, ingest
 
-from api.app import create_app
+from api.http.app import create_app
 
 
 async def test_health_and_ready(client: httpx.AsyncClient) -> None:

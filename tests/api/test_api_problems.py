@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from api_fakes import MakeApplication, MakeClient
 
-from api.problems import STATUS, TITLES, problem_of, status_of
+from api.http.problems import STATUS, TITLES, problem_of, status_of
 from rag import errors
 from rag.errors import InputError, OverloadedError, RagError, RangeError, StoreError
 

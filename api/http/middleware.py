@@ -16,9 +16,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.admission import ClientLeftError
-from api.metrics import Metrics
-from api.problems import http_problem, internal_problem, problem_response
+from api.http.admission import ClientLeftError
+from api.http.metrics import Metrics
+from api.http.problems import http_problem, internal_problem, problem_response
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from api import problems
-from api.middleware import Doorkeeper
+from api.http import problems
+from api.http.middleware import Doorkeeper
+from api.http.service import make_service
 from api.models.inputs import DocumentsIn
 from api.models.output import ProblemOut
 from api.routes import answers, documents, jobs, operations, page, search
-from api.service import make_service
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine

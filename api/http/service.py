@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from api import uploads
-from api.admission import Admission
-from api.jobs import Jobs
-from api.metrics import Metrics
+from api.http import uploads
+from api.http.admission import Admission
+from api.http.jobs import Jobs
+from api.http.metrics import Metrics
+from api.http.problems import MEDIA_TYPE
 from api.models.output import Output, ProblemOut
-from api.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine

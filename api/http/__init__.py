@@ -1,0 +1,1 @@
+"""The HTTP service: what stands around the routes."""
