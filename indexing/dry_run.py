@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from indexing.ingestion_run import Parts, Run
 from indexing.manifest import Place
 from indexing.report import OnProgress
-from indexing.run import Parts, Run
 from rag.types import Document
 
 

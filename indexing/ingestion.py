@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from indexing.dry_run import DryRun
+from indexing.ingestion_run import Parts, Run, remove_document, sweep
 from indexing.manifest import Manifest
 from indexing.readers.by_extension import discover
 from indexing.report import ForgetReport, IngestionReport, OnProgress
-from indexing.run import Parts, Run, remove_document, sweep
 from rag.ports import Chunker, ChunkStore, Embedder, Reader
 from rag.types import Document
 
