@@ -2,12 +2,14 @@
 
     python -m benchmarks.fit_confidence --data ../shared/data
 
-From each question set a seeded random half of the gold documents is removed, so that about half of
-the questions cannot be answered; the real pipeline quotes; each set has its judge of what is right.
-The coefficients are fitted on a random half of the questions (no question is in both halves), with
-the same total weight for each set, and written to generation/deciding/confidence.json together with
-what was measured on the other half: AUROC (right or not; answerable or not), ECE in 10 bins, and
-the share of right answers above the threshold for abstaining.
+Each question set is used whole and, several times, shrunk to a few dozen documents, so that the
+estimate holds for small collections too. From each a seeded random half of the gold documents is
+removed, so that about half of the questions cannot be answered; the real pipeline quotes; each set
+has its judge of what is right. The coefficients are fitted on a random half of the questions (no
+question is in both halves), with the same total weight for each set, and written to
+generation/deciding/confidence.json together with what was measured on the other half: AUROC (right
+or not; answerable or not), ECE in 10 bins, and the share of right answers above the threshold for
+abstaining.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ from rag.types import EmbeddedChunk, Question
 from retrieval.hybrid import HybridRetriever
 
 ABSTAIN_BELOW = 0.35
+SMALL_QUESTIONS = 40
+SMALL_SEEDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,21 @@ async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
             )
         await store.close()
     return rows
+
+
+def shrunk(question_set: QuestionSet, seed: int) -> QuestionSet:
+    """A few questions of a set, with their gold documents and some others.
+
+    Word scores grow with a collection; fitted on large ones alone, the estimate would be too low
+    for somebody with a dozen pages.
+    """
+    chooser = random.Random(100 + seed)
+    questions = chooser.sample(question_set.questions, SMALL_QUESTIONS)
+    wanted = {gold for question in questions for gold in question.gold}
+    documents = [d for d in question_set.documents if d.document_id in wanted]
+    others = [d for d in question_set.documents if d.document_id not in wanted]
+    documents += chooser.sample(others, SMALL_QUESTIONS // 2)
+    return QuestionSet(question_set.name, tuple(documents), tuple(questions))
 
 
 def matrix(rows: Sequence[Row], names: Sequence[str]) -> np.ndarray:
@@ -169,10 +188,14 @@ def main() -> None:
     arguments = parser.parse_args()
     loaders = (load_clapnq, load_nq_open, load_anthropic_docs, load_chunking_eval)
     sets = [load(arguments.data) for load in loaders]
+    drawn = [(question_set, seed) for seed in range(arguments.seeds) for question_set in sets]
+    several = [
+        question_set for question_set in sets if len(question_set.documents) > SMALL_QUESTIONS
+    ]
+    drawn += [(shrunk(s, seed), seed) for seed in range(SMALL_SEEDS) for s in several]
     rows = [
         row
-        for seed in range(arguments.seeds)
-        for question_set in sets
+        for question_set, seed in drawn
         for row in asyncio.run(collect(question_set, seed, arguments.questions))
     ]
     chooser = random.Random(7)
