@@ -108,8 +108,7 @@ class RetrievalSettings(_Group):
     )
     reranker: str | None = Field(
         default=None,
-        description="A sentence-transformers cross-encoder to rerank with; unset takes the "
-        "default, which needs no model.",
+        description="A sentence-transformers cross-encoder to rerank with; unset reranks nothing.",
     )
 
 

@@ -28,6 +28,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from api.settings import AnswerSettings, ContextSettings, RetrievalSettings
 from benchmarks.publish import CONFIDENCE, publish
 from benchmarks.question_sets import (
     QuestionSet,
@@ -46,7 +47,7 @@ from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.types import EmbeddedChunk, Question
 from retrieval.hybrid import HybridRetriever
 
-ABSTAIN_BELOW = 0.35
+ABSTAIN_BELOW = AnswerSettings().abstain_below
 SMALL_QUESTIONS = 40
 SMALL_SEEDS = 8
 
@@ -73,19 +74,20 @@ async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
     questions = chooser.sample(question_set.questions, min(most, len(question_set.questions)))
     embedder = PackagedEmbedder(Path(".rag/models"))
     chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
+    chosen, max_tokens = RetrievalSettings(), ContextSettings().max_tokens
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = QdrantEdgeStore(Path(folder), embedder.fingerprint, embedder.dimension)
         chunks = [chunk for document in kept for chunk in chunker.chunk(document)]
         embeddings = await embedder.embed([passage_of(chunk) for chunk in chunks])
         await store.upsert(list(map(EmbeddedChunk, chunks, embeddings)))
-        retriever = HybridRetriever(embedder, store, candidates=30, dense_share=0.6)
+        retriever = HybridRetriever(embedder, store, chosen.candidates, chosen.dense_share)
         compressor = BudgetCompressor(TiktokenCounter())
         generator = ExtractiveGenerator(LogisticConfidence.bundled(), abstain_below=0.0)
         for asked in questions:
             question = Question(asked.text, question_set.name)
-            hits = await retriever.retrieve(question, 10)
-            context = compressor.compress(question, hits, 1000)
+            hits = await retriever.retrieve(question, chosen.chunks)
+            context = compressor.compress(question, hits, max_tokens)
             quotes, signals = generator.quote(question, hits, context)
             if signals is None:
                 continue

@@ -86,14 +86,14 @@ def _sentences(hit: Hit, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float
     scored = list(zip(hit.chunk.sentences, hit.sentence_scores, strict=True))
     for piece in pieces:
         for sentence, score in scored:
-            if piece.start <= sentence.start and sentence.end <= piece.end:
+            if piece.holds(sentence):
                 yield Piece(hit, sentence.start, sentence.end), score
 
 
 def _sentence_keys(pieces: Iterable[Piece]) -> Iterator[str]:
     for piece in pieces:
         for sentence in piece.hit.chunk.sentences:
-            if piece.start <= sentence.start and sentence.end <= piece.end:
+            if piece.holds(sentence):
                 text = piece.hit.chunk.slice(sentence)
                 if len(text.split()) >= _MIN_WORDS_TO_BE_A_DUPLICATE:
                     yield _key(text)

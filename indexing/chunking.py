@@ -105,7 +105,6 @@ class _Unit:
     is_sentence: bool
     is_part: bool
     path: tuple[str, ...]
-    section: int  # equal for units of one section
     opens_section: bool
     opens_block: bool
 
@@ -184,20 +183,18 @@ class _Outline:
 
     def _units(self) -> Iterator[_Unit]:
         path: list[tuple[int, str]] = []
-        section = 0
         is_tied = False  # a heading, or the head of a table, is never parted from what follows it
         for block in find_blocks(self._document.text):
             if block.level:
-                section += 1
                 path = [(level, name) for level, name in path if level < block.level]
             above = tuple(name for _, name in path)
-            yield from self._block_units(block, above, section, is_tied=is_tied)
+            yield from self._block_units(block, above, is_tied=is_tied)
             if block.level:
                 path.append((block.level, block.heading))
             is_tied = bool(block.level) or not block.sentences
 
     def _block_units(
-        self, block: Block, path: tuple[str, ...], section: int, *, is_tied: bool
+        self, block: Block, path: tuple[str, ...], *, is_tied: bool
     ) -> Iterator[_Unit]:
         room = self._limit - self._limit // _PREFIX_SHARE
         whole = trimmed(self._document.text, block.start, block.end)
@@ -210,7 +207,6 @@ class _Outline:
                     is_sentence=bool(block.sentences),
                     is_part=span != sentence,
                     path=path,
-                    section=section,
                     opens_section=opens and bool(block.level),
                     opens_block=opens and not is_tied,
                 )

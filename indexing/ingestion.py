@@ -3,7 +3,7 @@
     read -> skip unchanged -> exact duplicates become sources -> chunk -> embed what is new
          -> upsert -> commit to the manifest -> delete what is gone
 
-A run may be killed anywhere and be repeated: `run` says how.
+A run may be killed anywhere and be repeated: `ingestion_run` says how.
 """
 
 from __future__ import annotations
@@ -42,22 +42,13 @@ class IngestionPipeline:
 
         Raises InputError for a path that is not there, before anything is done.
         """
-        files = await asyncio.to_thread(_files_under, paths)
-        async with self._turn:
-            run = Run(self._parts, collection, len(files), on_progress)
-            await run.take_files(files)
-            return await run.finish()
+        return await self._take_paths(Run, paths, (), collection, on_progress)
 
     async def ingest_and_sync(
         self, paths: Sequence[Path], collection: str, *, on_progress: OnProgress | None = None
     ) -> IngestionReport:
         """As `ingest`; also removes what was indexed from under `paths` and is there no more."""
-        files = await asyncio.to_thread(_files_under, paths)
-        async with self._turn:
-            run = Run(self._parts, collection, len(files), on_progress)
-            await run.take_files(files)
-            await run.remove_gone(files, [path.resolve() for path in paths])
-            return await run.finish()
+        return await self._take_paths(Run, paths, paths, collection, on_progress)
 
     async def ingest_documents(
         self,
@@ -74,20 +65,11 @@ class IngestionPipeline:
 
     async def plan(self, paths: Sequence[Path], collection: str) -> IngestionReport:
         """What `ingest` would do; reads and chunks, embeds and writes nothing."""
-        files = await asyncio.to_thread(_files_under, paths)
-        async with self._turn:
-            run = DryRun(self._parts, collection, len(files), None)
-            await run.take_files(files)
-            return await run.finish()
+        return await self._take_paths(DryRun, paths, (), collection, None)
 
     async def plan_sync(self, paths: Sequence[Path], collection: str) -> IngestionReport:
         """What `ingest_and_sync` would do; reads and chunks, embeds and writes nothing."""
-        files = await asyncio.to_thread(_files_under, paths)
-        async with self._turn:
-            run = DryRun(self._parts, collection, len(files), None)
-            await run.take_files(files)
-            await run.remove_gone(files, [path.resolve() for path in paths])
-            return await run.finish()
+        return await self._take_paths(DryRun, paths, paths, collection, None)
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetReport]:
         """Delete documents everywhere, with counts before and after.
@@ -99,6 +81,23 @@ class IngestionPipeline:
             await sweep(self._parts, collection)  # what a killed forgetting left
             found = [manifest.document(collection, name).document_id for name in document_ids]
             return [await self._forget(collection, name) for name in dict.fromkeys(found)]
+
+    async def _take_paths(
+        self,
+        kind: type[Run],
+        paths: Sequence[Path],
+        roots: Sequence[Path],
+        collection: str,
+        on_progress: OnProgress | None,
+    ) -> IngestionReport:
+        """Take the files under `paths`; what is gone from under `roots` is removed."""
+        files = await asyncio.to_thread(discover, [path.resolve() for path in paths])
+        async with self._turn:
+            run = kind(self._parts, collection, len(files), on_progress)
+            await run.take_files(files)
+            if roots:
+                await run.remove_gone(files, [root.resolve() for root in roots])
+            return await run.finish()
 
     async def _forget(self, collection: str, document_id: str) -> ForgetReport:
         store, manifest = self._parts.store, self._parts.manifest
@@ -112,7 +111,3 @@ class IngestionPipeline:
             documents_before=documents,
             documents_after=manifest.count(collection),
         )
-
-
-def _files_under(paths: Sequence[Path]) -> list[Path]:
-    return discover([path.resolve() for path in paths])

@@ -190,6 +190,10 @@ class Piece:
         """The characters themselves."""
         return self.hit.chunk.slice(Span(self.start, self.end))
 
+    def holds(self, span: Span) -> bool:
+        """Whether all of `span`, of the same document, is in the piece."""
+        return self.start <= span.start and span.end <= self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generation.deciding.confidence import LogisticConfidence, Signals
 from generation.deciding.terms import coverage, question_terms, term_weights, text_terms
@@ -138,7 +138,7 @@ def _candidates(context: Context) -> Iterator[_Candidate]:
                 above = above | text_terms(text)
                 heading_cosine = cosine
                 continue
-            if piece.start <= span.start and span.end <= piece.end and _says_something(text):
+            if piece.holds(span) and _says_something(text):
                 best = max(cosine, heading_cosine)
                 yield _Candidate(hit, rank, position, best, text_terms(text) | above)
             heading_cosine = -1.0
@@ -161,14 +161,7 @@ def _scored(candidate: _Candidate, weights: dict[str, float]) -> _Candidate:
         + _COVERAGE_WEIGHT * coverage(weights, candidate.terms)
         + _LENGTH_WEIGHT * min(len(candidate.text.split()) / _FULL_LENGTH_WORDS, 1)
     )
-    return _Candidate(
-        candidate.hit,
-        candidate.rank,
-        candidate.position,
-        candidate.cosine,
-        candidate.terms,
-        score,
-    )
+    return replace(candidate, score=score)
 
 
 def _quotes(best: Sequence[_Candidate]) -> list[Quote]:
