@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
-.PHONY: help demo serve test lint types check bench bench-http clean
+.PHONY: help demo serve test test-killed lint types check bench bench-ingestion bench-http clean
 
 help:  ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,8 +24,11 @@ demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1
 serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
-test: $(VENV)/.installed-test  ## The whole suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-test  ## The suite, but for the slow part
+	$(BIN)/python -m pytest --ignore=tests/killed
+
+test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
+	$(BIN)/python -m pytest tests/killed -s
 
 lint: $(VENV)/.installed-test  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -38,6 +41,10 @@ check: lint types test  ## All three
 
 bench: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
 	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
+
+bench-ingestion: $(VENV)/.installed-test  ## What ingestion promises, on ten thousand documents
+	$(BIN)/python -m benchmarks.ingestion --data $(DATA)
+	$(BIN)/python -m benchmarks.near_duplicates --data $(DATA)
 
 bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 500 questions
 	$(BIN)/python -m benchmarks.http_load --data $(DATA)

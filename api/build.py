@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
 from sqlalchemy import Engine
 
 from api.settings import Settings
-from api.state import open_state
+from api.state.opening import open_state
+from api.state.room import check_room
+from api.state.turn import turn
 from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from generation.deciding.confidence import LogisticConfidence
@@ -17,19 +20,29 @@ from generation.tiers.extractive import ExtractiveGenerator
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
-from indexing.readers.by_extension import FileReader
+from indexing.ingesting.parts import Parts
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.loading.fetching import Fetcher
+from indexing.loading.sources import SourceLoader
+from indexing.loading.web import WebLoader
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
+from indexing.readers.limits import READERS_VERSION, ReadLimits
+from indexing.readers.workers import WorkerReader
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.errors import MissingExtraError
 from rag.pipeline import Limits, QuestionPipeline
-from rag.ports import ChunkStore, Embedder, Retriever, Tokenizer
+from rag.ports import Chunker, ChunkStore, Embedder, Retriever, Revisions, Tokenizer
 from retrieval.hybrid import HybridRetriever
+from retrieval.versions import NewestFirstRetriever
 
 MODELS_INSTALL = (
     "pip install torch==2.13.0 sentence-transformers "
     "--extra-index-url https://download.pytorch.org/whl/cpu"
 )
+
+
+SERVER_INSTALL = "pip install 'thrifty-rag[server]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +55,11 @@ class Application:
     manifest: Manifest
     state: Engine
     store: ChunkStore
+    loader: SourceLoader
 
     async def close(self) -> None:
         """Write everything to disk and let go of it."""
+        await self.loader.close()
         await self.store.close()
         self.state.dispose()
 
@@ -54,29 +69,89 @@ def build(settings: Settings) -> Application:
 
     Raises MissingExtraError, ModelError, SettingsError and StoreError.
     """
-    embedder, tokenizer, chunk_tokens = _embedding(settings)
-    state = open_state(settings.data_dir)
+    embedder, tokenizer, chunk_tokens = embedding(settings)
+    state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
-    store = QdrantEdgeStore(settings.data_dir / "store", embedder.fingerprint, embedder.dimension)
+    store = open_store(settings, embedder)
     counter = TiktokenCounter()
     pipeline = QuestionPipeline(
-        retriever=_retriever(settings, embedder, store),
+        retriever=_retriever(settings, embedder, store, manifest),
         compressor=BudgetCompressor(counter),
         generator=ExtractiveGenerator(LogisticConfidence.bundled(), settings.answers.abstain_below),
         baseline=PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks),
         limits=Limits(settings.answers.max_question_chars, settings.retrieval.chunks),
     )
-    ingestion = IngestionPipeline(
-        reader=FileReader(settings.server.max_body_bytes),
-        chunker=StructuralChunker(tokenizer, min(chunk_tokens, CHUNK_TOKENS)),
+    chunker = StructuralChunker(tokenizer, min(chunk_tokens, CHUNK_TOKENS))
+    reader, loader = _loading(settings, chunker)
+    parts = Parts(
+        reader=reader,
+        loader=loader,
+        chunker=chunker,
+        tokenizer=tokenizer,
         embedder=embedder,
         store=store,
         manifest=manifest,
+        quotes=Quotes(state),
+        check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
     )
-    return Application(settings, pipeline, ingestion, manifest, state, store)
+    ingestion = IngestionPipeline(parts, partial(turn, state))
+    return Application(settings, pipeline, ingestion, manifest, state, store, loader)
 
 
-def _embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
+def open_store(settings: Settings, embedder: Embedder) -> ChunkStore:
+    """The store that the settings name, made for the vectors of this embedder.
+
+    Raises StoreError, MissingExtraError when the client of the server is not installed.
+    """
+    chosen = settings.store
+    fingerprint, dimension = embedder.fingerprint, embedder.dimension
+    if chosen.url is None:
+        return QdrantEdgeStore(settings.data_dir / "store", fingerprint, dimension)
+    if find_spec("qdrant_client") is None:
+        raise MissingExtraError("qdrant-client, which RAG_STORE__URL needs,", SERVER_INSTALL)
+    from indexing.stores.qdrant_server_layout import ServerLayout
+    from indexing.stores.qdrant_server_store import QdrantServerStore
+
+    return QdrantServerStore.connect(
+        chosen.url,
+        None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        layout=ServerLayout(
+            name=chosen.name,
+            shards=chosen.shards,
+            replicas=chosen.replicas,
+            write_consistency=chosen.write_consistency,
+            quantization=chosen.quantization,
+            on_disk=chosen.on_disk,
+        ),
+        timeout_s=chosen.timeout_s,
+        fingerprint=fingerprint,
+        dimension=dimension,
+    )
+
+
+def _loading(settings: Settings, chunker: Chunker) -> tuple[WorkerReader, SourceLoader]:
+    """What reads files, and what brings files and pages."""
+    chosen = settings.ingestion
+    limits = ReadLimits(
+        max_file_bytes=chosen.max_file_bytes, max_unpacked_bytes=chosen.max_unpacked_bytes
+    )
+    reader = WorkerReader(
+        limits,
+        max_seconds=chosen.max_read_seconds,
+        max_memory_bytes=chosen.max_read_memory_bytes,
+        workers=chosen.readers or None,
+    )
+    fetcher = Fetcher(
+        private_hosts=chosen.private_hosts,
+        max_seconds=chosen.max_page_seconds,
+        max_bytes=chosen.max_file_bytes,
+    )
+    recipe = f"read-v{READERS_VERSION}/{chunker.fingerprint}"
+    web = WebLoader(fetcher, reader, recipe)
+    return reader, SourceLoader(reader, web, recipe, chosen.max_file_bytes)
+
+
+def embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
     """The embedder, its tokenizer, and how many tokens of a chunk it can read."""
     threads = settings.embedding.threads or None
     if settings.embedding.model is None:
@@ -91,18 +166,21 @@ def _embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
     return named, named, named.chunk_tokens
 
 
-def _retriever(settings: Settings, embedder: Embedder, store: ChunkStore) -> Retriever:
+def _retriever(
+    settings: Settings, embedder: Embedder, store: ChunkStore, revisions: Revisions
+) -> Retriever:
     chosen = settings.retrieval
     hybrid = HybridRetriever(
-        BatchingEmbedder(embedder), store, chosen.candidates, chosen.dense_share
+        BatchingEmbedder(embedder), store, revisions, chosen.candidates, chosen.dense_share
     )
     if chosen.reranker is None:
-        return hybrid
+        return NewestFirstRetriever(hybrid)
     _require_models("RAG_RETRIEVAL__RERANKER")
     from retrieval.cross_encoder import CrossEncoderReranker
     from retrieval.reranking import RerankingRetriever
 
-    return RerankingRetriever(hybrid, CrossEncoderReranker(chosen.reranker))
+    # outermost, since a reranker gives versions of one text the same score
+    return NewestFirstRetriever(RerankingRetriever(hybrid, CrossEncoderReranker(chosen.reranker)))
 
 
 def _require_models(setting: str) -> None:

@@ -18,14 +18,13 @@ import httpx
 from pydantic import ValidationError
 
 from api.doors import Door, LocalDoor
-from api.http.jobs import INTERRUPTED
 from api.lock import DataLock, Holder
 from api.models.answers import AnswerOut
 from api.models.documents import DocumentOut, DocumentsOut, ForgetOut, JobOut, ReportOut
 from api.models.inputs import AnswerIn, DocumentsIn
 from api.models.output import Output
 from api.settings import Settings
-from indexing.report import OnProgress, Progress
+from indexing.ingesting.report import OnProgress, Progress
 from rag.errors import InputError, NotFoundError, OverloadedError, RagError, ServiceError
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ Note = Callable[[str], None]
 
 POLL_S = 0.2
 UNREACHABLE_AFTER_S = 30.0
+RETURN_WITHIN_S = 20.0
 MAX_OVERLOAD_WAITS = 30
 MAX_TRIES = 3
 TIMEOUT = httpx.Timeout(300.0, connect=5.0)
@@ -56,10 +56,16 @@ class Turn:
 
 
 class RemoteDoor:
-    """Works through the service that `client` is bound to, with the token of its data folder."""
+    """Works through the service that `client` is bound to, with the token of its data folder.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    A service that goes away during an ingestion is waited for as long as `return_within_s` says.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, return_within_s: float = RETURN_WITHIN_S
+    ) -> None:
         self._client = client
+        self._return_within_s = return_within_s
 
     async def ask(self, asked: AnswerIn) -> AnswerOut:
         """The answer to a question."""
@@ -67,13 +73,32 @@ class RemoteDoor:
         return _parse(AnswerOut, await self._call("POST", "/v1/answers", json=body))
 
     async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
-        """Ingest the paths, and wait until that is done; a command that is stopped stops it."""
+        """Ingest the paths, and wait until that is done; a command that is stopped stops it.
+
+        The job outlives its service, which is waited for a little while when it goes away.
+        """
         body = asked.model_dump(mode="json", exclude_none=True)
-        job = _parse(JobOut, await self._call("POST", "/v1/documents", json=body))
+        return await self._report_of(
+            await self._call("POST", "/v1/documents", json=body), on_progress
+        )
+
+    async def ingest_file(
+        self, name: str, content: bytes, collection: str, on_progress: OnProgress
+    ) -> ReportOut:
+        """Ingest a file that is not on disk, as an upload, and wait until that is done."""
+        upload = {"files": (name, content, "application/octet-stream")}
+        sent = await self._call(
+            "POST", "/v1/documents", data={"collection": collection}, files=upload
+        )
+        return await self._report_of(sent, on_progress)
+
+    async def _report_of(self, accepted: httpx.Response, on_progress: OnProgress) -> ReportOut:
+        """Wait for the job that a service has promised to do."""
+        job = _parse(JobOut, accepted)
         try:
             while job.state in ("queued", "running"):
                 await asyncio.sleep(POLL_S)
-                job = _parse(JobOut, await self._call("GET", f"/v1/jobs/{job.id}"))
+                job = await self._job(job.id)
                 if job.progress is not None:
                     on_progress(Progress(**job.progress.model_dump()))
         except asyncio.CancelledError:
@@ -81,9 +106,21 @@ class RemoteDoor:
             raise
         if job.report is not None:
             return job.report
-        if job.reason == INTERRUPTED:
-            raise ServiceGoneError(INTERRUPTED)
         raise ServiceError(job.reason or f"the job was {job.state}")
+
+    async def _job(self, job_id: str) -> JobOut:
+        """A job as it stands, from a service that may be starting again."""
+        deadline = time.monotonic() + self._return_within_s
+        while True:
+            try:
+                return _parse(JobOut, await self._call("GET", f"/v1/jobs/{job_id}"))
+            except ServiceGoneError:
+                if time.monotonic() >= deadline:
+                    raise ServiceError(
+                        f"the service went away for more than {self._return_within_s:g} s: "
+                        f"{job_id} goes on when it starts again, as GET /v1/jobs/{job_id} shows"
+                    ) from None
+            await asyncio.sleep(POLL_S)
 
     async def documents(self, collection: str | None) -> list[DocumentOut]:
         """The documents of a collection, or (None) of all."""
@@ -108,12 +145,12 @@ class RemoteDoor:
         return reports
 
     async def _call(
-        self, method: str, path: str, params: dict[str, str] | None = None, json: Any = None
+        self, method: str, path: str, params: dict[str, str] | None = None, **body: Any
     ) -> httpx.Response:
         """A good response; waits while the service is overloaded. Raises RagError otherwise."""
         for _ in range(MAX_OVERLOAD_WAITS):
             try:
-                response = await self._client.request(method, path, params=params, json=json)
+                response = await self._client.request(method, path, params=params, **body)
             except httpx.TimeoutException as error:
                 if isinstance(error, httpx.ConnectTimeout):
                     raise ServiceGoneError("the service cannot be reached") from error
@@ -165,6 +202,7 @@ def connect(service: Holder) -> httpx.AsyncClient:
 async def _work_here(settings: Settings, build: Build, work: Callable[[Door], Awaitable[T]]) -> T:
     application = build(settings)
     try:
+        await application.ingestion.mend()
         return await work(LocalDoor(application))
     finally:
         await application.close()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from api.ingesting import ingest_paths, list_documents
+from api.ingesting import forget_documents, ingest_content, ingest_paths, list_documents
 from api.models.answers import AnswerOut
 from api.models.documents import DocumentOut, ForgetOut, ReportOut
 from api.models.inputs import AnswerIn, DocumentsIn
-from indexing.report import OnProgress
+from indexing.ingesting.report import OnProgress
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -23,6 +23,11 @@ class Door(Protocol):
 
     async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
         """Ingest the paths, and wait until that is done."""
+
+    async def ingest_file(
+        self, name: str, content: bytes, collection: str, on_progress: OnProgress
+    ) -> ReportOut:
+        """Ingest a file that is not on disk, as if it was uploaded."""
 
     async def documents(self, collection: str | None) -> list[DocumentOut]:
         """The documents of a collection, or (None) of all."""
@@ -51,11 +56,18 @@ class LocalDoor:
         collection = asked.collection or self._application.settings.collection
         return ReportOut.of(await ingest_paths(self._application, asked, collection, on_progress))
 
+    async def ingest_file(
+        self, name: str, content: bytes, collection: str, on_progress: OnProgress
+    ) -> ReportOut:
+        """Ingest a file that is not on disk, as if it was uploaded."""
+        report = await ingest_content(self._application, name, content, collection, on_progress)
+        return ReportOut.of(report)
+
     async def documents(self, collection: str | None) -> list[DocumentOut]:
         """The documents of a collection, or (None) of all."""
         return await list_documents(self._application, collection)
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
-        reports = await self._application.ingestion.forget(collection, document_ids)
+        reports = await forget_documents(self._application, collection, document_ids)
         return [ForgetOut.of(report) for report in reports]

@@ -1,26 +1,45 @@
-"""From what callers send to an ingestion: paths, uploaded files, texts. Used by every door."""
+"""From what callers send to an ingestion: places, uploaded files, texts. Used by every door."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from api.http.uploads import safe_name
+from api.jobs.assignment import TEXT_PREFIX, UPLOAD_PREFIX, Assignment
+from api.jobs.kept_files import FOLDER
+from api.jobs.runner import purge
 from api.models.documents import DocumentOut
 from api.models.inputs import DocumentsIn, TextIn
 from indexing.identity import content_version, document_id_for
-from indexing.readers.by_extension import FileReader
+from indexing.ingesting.report import ForgetReport, IngestionReport, OnProgress
 from indexing.readers.content import clean_text
 from indexing.readers.titles import first_heading, one_line
-from indexing.report import IngestionReport, Item, OnProgress
-from rag.errors import DocumentError, NotFoundError
+from indexing.wording import wording
+from rag.errors import NotFoundError
 from rag.types import Document
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
+
+
+def assignment_of(asked: DocumentsIn, collection: str) -> Assignment:
+    """What was asked for, as it is recorded: texts get the ids that they will go by."""
+    texts = tuple(
+        text.model_copy(update={"id": document_from(text, collection).document_id})
+        for text in asked.documents or ()
+    )
+    return Assignment(
+        collection=collection,
+        documents=texts,
+        places=(*(asked.paths or ()), *(asked.urls or ())),
+        sync=asked.sync,
+        dry_run=asked.dry_run,
+    )
 
 
 async def ingest_paths(
@@ -29,44 +48,60 @@ async def ingest_paths(
     collection: str,
     on_progress: OnProgress | None,
 ) -> IngestionReport:
-    """Ingest the files and folders at `asked.paths`. Raises InputError for one that is missing."""
-    paths = [Path(path) for path in asked.paths or ()]
-    ingestion = application.ingestion
-    if asked.dry_run and asked.sync:
-        return await ingestion.plan_sync(paths, collection)
-    if asked.dry_run:
-        return await ingestion.plan(paths, collection)
-    if asked.sync:
-        return await ingestion.ingest_and_sync(paths, collection, on_progress=on_progress)
-    return await ingestion.ingest(paths, collection, on_progress=on_progress)
+    """Ingest what was asked for. Raises InputError for a path at which nothing stands."""
+    return await carry_out(application, assignment_of(asked, collection), on_progress)
 
 
-async def ingest_uploads(
-    application: Application, folder: Path, collection: str, on_progress: OnProgress | None
-) -> IngestionReport:
-    """Ingest the files in `folder` under their own names, then delete the folder.
-
-    What was uploaded lives on in the index alone: forgetting a document leaves no copy of it.
-    """
-    reader = FileReader(application.settings.server.max_body_bytes)
-    try:
-        documents, failed = await asyncio.to_thread(_read_files, reader, folder, collection)
-        report = await ingest_documents(application, documents, collection, on_progress)
-        return replace(report, items=(*report.items, *failed))
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-
-async def ingest_documents(
+async def ingest_content(
     application: Application,
-    documents: Sequence[Document],
+    name: str,
+    content: bytes,
     collection: str,
     on_progress: OnProgress | None,
 ) -> IngestionReport:
-    """Ingest documents that did not come from a file on this machine."""
-    return await application.ingestion.ingest_documents(
-        documents, collection, on_progress=on_progress
+    """Ingest a file that is not on disk, as if it was uploaded under `name`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / safe_name(name)
+        await asyncio.to_thread(path.write_bytes, content)
+        files = {f"{UPLOAD_PREFIX}{path.name}": path}
+        return await application.ingestion.ingest_files(files, collection, on_progress=on_progress)
+
+
+async def carry_out(
+    application: Application, assignment: Assignment, on_progress: OnProgress | None
+) -> IngestionReport:
+    """Ingest the texts, the files or the places; what is there already costs next to nothing."""
+    ingestion, collection = application.ingestion, assignment.collection
+    if assignment.kind == "places":
+        places = assignment.places
+        if assignment.dry_run and assignment.sync:
+            return await ingestion.plan_sync(places, collection)
+        if assignment.dry_run:
+            return await ingestion.plan(places, collection)
+        if assignment.sync:
+            return await ingestion.ingest_and_sync(places, collection, on_progress=on_progress)
+        return await ingestion.ingest(places, collection, on_progress=on_progress)
+    if assignment.kind == "files":
+        folder = application.settings.data_dir / FOLDER / assignment.folder
+        files = {f"{UPLOAD_PREFIX}{name}": folder / name for name in assignment.files}
+        return await ingestion.ingest_files(files, collection, on_progress=on_progress)
+    documents = await asyncio.to_thread(
+        lambda: [document_from(text, collection) for text in assignment.documents]
     )
+    return await ingestion.ingest_documents(documents, collection, on_progress=on_progress)
+
+
+async def forget_documents(
+    application: Application, collection: str, document_ids: Sequence[str]
+) -> list[ForgetReport]:
+    """Delete documents everywhere, the copies that jobs keep included.
+
+    Raises NotFoundError, before anything is deleted, when one of them is unknown.
+    """
+    reports = await application.ingestion.forget(collection, document_ids)
+    sources = [source for report in reports for source in report.sources]
+    await purge(application.state, application.settings.data_dir, collection, sources)
+    return reports
 
 
 def document_from(sent: TextIn, collection: str) -> Document:
@@ -78,15 +113,17 @@ def document_from(sent: TextIn, collection: str) -> Document:
         for name, value in sent.metadata.items()
     }
     version = content_version(title, text, metadata)
-    document_id = sent.id or document_id_for(f"api:{version}")
+    document_id = sent.id or document_id_for(f"{TEXT_PREFIX}{version}")
     return Document(
         collection=collection,
         document_id=document_id,
         version=version,
+        wording=wording(title, text, metadata),
         title=title or document_id,
         text=text,
-        sources=(f"api:{document_id}",),
+        sources=(f"{TEXT_PREFIX}{document_id}",),
         metadata=metadata,
+        dated=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -101,19 +138,3 @@ async def list_documents(application: Application, collection: str | None) -> li
             + (f"there are {', '.join(known[:20])}" if known else "nothing is ingested yet")
         )
     return [DocumentOut.of(record) for record in records]
-
-
-def _read_files(
-    reader: FileReader, folder: Path, collection: str
-) -> tuple[list[Document], list[Item]]:
-    documents: list[Document] = []
-    failed: list[Item] = []
-    for path in sorted(folder.iterdir()):
-        try:
-            read = reader.read(path, collection, path.name)
-        except DocumentError as error:
-            failed.append(Item(path.name, "failed", reason=str(error)))
-            continue
-        documents.extend(read.documents)
-        failed.extend(Item(part.source, "failed", reason=part.reason) for part in read.failed)
-    return documents, failed

@@ -7,185 +7,54 @@ else from its default. A name that no setting has stops the start: a misspelt wa
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from api.setting_groups import (
+    COLLECTION_PATTERN,
+    AnswerSettings,
+    BaselineSettings,
+    ContextSettings,
+    EmbeddingSettings,
+    Group,
+    IngestionSettings,
+    LogSettings,
+    RetrievalSettings,
+    ServerSettings,
+    StoreSettings,
+)
 from rag.errors import SettingsError
-from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
 
 TOML_FILE = "rag.toml"
 PREFIX = "RAG_"
 NESTING = "__"
-COLLECTION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What a collection may be called: it is part of URLs, file names and metrics."""
+_SECRETS = ("api_key", "state_url")  # no message repeats them
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_host(host: str) -> str:
-    if not is_loopback(host):
+def _check_state_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("postgresql://", "postgresql+psycopg://")):
         raise ValueError(
-            "this would let other machines in, and there are no keys yet to keep strangers out: "
-            "give 127.0.0.1, and put a proxy that asks for a password in front"
+            "give postgresql://user:password@host:5432/database, or leave it unset for a file"
         )
-    return host
-
-
-def _split(names: object) -> object:
-    """A variable holds one text; a file holds a list."""
-    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EmbeddingSettings(_Group):
-    """The model that turns texts into vectors."""
-
-    threads: int = Field(
-        default=0,
-        ge=0,
-        le=1024,
-        description="CPU threads of the embedding model; 0 takes all cores.",
-    )
-    model: str | None = Field(
-        default=None,
-        description="A sentence-transformers model to embed with; unset takes the packaged "
-        "all-MiniLM-L6-v2, which needs no download. A store keeps the model it was made with.",
-    )
-
-
-class RetrievalSettings(_Group):
-    """How the chunks that may answer are found."""
-
-    candidates: int = Field(
-        default=30,
-        ge=1,
-        le=1000,
-        description="Chunks that each of dense and sparse search contributes.",
-    )
-    chunks: int = Field(
-        default=10,
-        ge=1,
-        le=MAX_HITS,
-        description="Chunks that are considered for an answer's context.",
-    )
-    dense_share: float = Field(
-        default=0.6,
-        ge=0,
-        le=1,
-        description="Weight of the dense score when both are fused; the sparse score has the rest.",
-    )
-    reranker: str | None = Field(
-        default=None,
-        description="A sentence-transformers cross-encoder to rerank with; unset reranks nothing.",
-    )
-
-
-class ContextSettings(_Group):
-    """What is sent to the generator."""
-
-    max_tokens: int = Field(
-        default=1_000,
-        ge=1,
-        le=MAX_CONTEXT_TOKENS,
-        description="Tokens of context for a question that does not say how many it wants.",
-    )
-
-
-class AnswerSettings(_Group):
-    """When to answer."""
-
-    abstain_below: float = Field(
-        default=0.35,
-        ge=0,
-        le=1,
-        description="Confidence below which the service says that the documents do not answer.",
-    )
-    max_question_chars: int = Field(
-        default=4_000, ge=1, le=1_000_000, description="Characters that a question may have."
-    )
-
-
-class ServerSettings(_Group):
-    """The HTTP service."""
-
-    host: Annotated[str, AfterValidator(_check_host)] = Field(
-        default="127.0.0.1",
-        description="Address to listen on; this machine only, until there are keys.",
-    )
-    port: int = Field(
-        default=8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one."
-    )
-    max_body_bytes: int = Field(
-        default=50_000_000,
-        ge=1_000,
-        le=10_000_000_000,
-        description="Bytes that a request may have.",
-    )
-    max_concurrent_answers: int = Field(
-        default=64,
-        ge=1,
-        le=10_000,
-        description="Questions worked on at once; one more is told to come back later.",
-    )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(),
-        description="Names under which the service may be called besides this machine's, between "
-        "commas: that of a proxy. Others are refused, lest foreign web pages read the documents.",
-    )
-
-
-class BaselineSettings(_Group):
-    """The naive way, which every answer's saving is measured against."""
-
-    model: str = Field(
-        default="gpt-4o", min_length=1, description="Premium model of the baseline cost."
-    )
-    chunks: int = Field(
-        default=5, ge=1, le=MAX_HITS, description="Best chunks that the baseline sends whole."
-    )
-
-
-class LogSettings(_Group):
-    """What is written to standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least weight of a message that is logged."
-    )
-    questions: bool = Field(
-        default=False, description="Log the questions too; they may be private."
-    )
+    return url
 
 
 class Settings(BaseSettings):
@@ -204,12 +73,20 @@ class Settings(BaseSettings):
         default=Path(".rag"),
         description="Folder that holds all state: the store, manifest and uploads.",
     )
+    state_url: Annotated[SecretStr, AfterValidator(_check_state_url)] | None = Field(
+        default=None,
+        description="PostgreSQL database for the manifest and the jobs, as "
+        "`postgresql://user:password@host:5432/database`; unset keeps them in a SQLite file in "
+        "`data_dir`, which then belongs to one machine.",
+    )
     collection: str = Field(
         default="default",
         pattern=COLLECTION_PATTERN,
         description="Collection of a call that names none.",
     )
     embedding: EmbeddingSettings = EmbeddingSettings()
+    ingestion: IngestionSettings = IngestionSettings()
+    store: StoreSettings = StoreSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     context: ContextSettings = ContextSettings()
     answers: AnswerSettings = AnswerSettings()
@@ -223,6 +100,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"retrieval.chunks is {self.retrieval.chunks}, more than both searches find with "
                 f"retrieval.candidates {self.retrieval.candidates}: raise the candidates"
+            )
+        if self.store.write_consistency > self.store.replicas:
+            raise ValueError(
+                f"store.write_consistency is {self.store.write_consistency}, more than "
+                f"store.replicas {self.store.replicas}: raise the replicas"
             )
         return self
 
@@ -263,7 +145,7 @@ def variable_name(path: tuple[str, ...]) -> str:
 def setting_paths(model: type[BaseModel] = Settings) -> Iterator[tuple[str, ...]]:
     """The path of every setting, in the order of the models: `("server", "port")`."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Group):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Group):
             yield from ((name, *rest) for rest in setting_paths(field.annotation))
         else:
             yield (name,)
@@ -289,7 +171,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = {".".join(known_path) for known_path in setting_paths()}
         return f"{name} is not a setting{_nearest(name, known)}"
-    return f"{name} is {first['input']!r}: {reason[:1].lower()}{reason[1:]}"
+    value = "not fit" if path[-1] in _SECRETS else repr(first["input"])
+    return f"{name} is {value}: {reason[:1].lower()}{reason[1:]}"
 
 
 def _nearest(name: str, known: set[str]) -> str:

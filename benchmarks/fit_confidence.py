@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from api.settings import AnswerSettings, ContextSettings, RetrievalSettings
+from api.setting_groups import AnswerSettings, ContextSettings, RetrievalSettings
 from benchmarks.publish import CONFIDENCE, publish
 from benchmarks.question_sets import (
     QuestionSet,

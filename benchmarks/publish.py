@@ -1,4 +1,4 @@
-"""Writes the measured figures into docs/quality.md, between the markers of each table.
+"""Writes the measured figures into the handbook, between the markers of each table.
 
     python -m benchmarks.publish
 
@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 CONFIDENCE = ROOT / "generation" / "deciding" / "confidence.json"
-PAGE = ROOT / "docs" / "quality.md"
+PAGES = (ROOT / "docs" / "quality.md", ROOT / "docs" / "guarantees.md")
 
 
 def write_result(name: str, figures: dict[str, Any]) -> None:
@@ -38,16 +38,17 @@ def write_result(name: str, figures: dict[str, Any]) -> None:
 
 
 def publish() -> None:
-    """Renew every table of the page for which there is a result."""
-    text = PAGE.read_text()
-    for name, table in _TABLES.items():
-        path = CONFIDENCE if name == "quotes" else RESULTS / f"{name}.json"
-        if path.exists():
+    """Renew every table for which there is a result."""
+    for page in PAGES:
+        text = page.read_text()
+        for name, table in _TABLES.items():
+            path = CONFIDENCE if name == "quotes" else RESULTS / f"{name}.json"
             begin, end = f"<!-- bench:{name}:begin -->", f"<!-- bench:{name}:end -->"
-            before, rest = text.split(begin)
-            after = rest.split(end)[1]
-            text = f"{before}{begin}\n{table(json.loads(path.read_text()))}\n{end}{after}"
-    PAGE.write_text(text)
+            if path.exists() and begin in text:
+                before, rest = text.split(begin)
+                after = rest.split(end)[1]
+                text = f"{before}{begin}\n{table(json.loads(path.read_text()))}\n{end}{after}"
+        page.write_text(text)
 
 
 def _rows(head: list[str], rows: list[list[object]]) -> str:
@@ -105,11 +106,68 @@ def _quotes(result: dict[str, Any]) -> str:
     return _rows(["Question set", "Questions", *names.values()], rows) + f"\n\n{threshold}"
 
 
+def _ingestion(result: dict[str, Any]) -> str:
+    done, again, forgot = result["ingestion"], result["unchanged"], result["forgetting"]
+    long = result["one_paragraph"]
+    memory = [sample["mb"] for sample in done["memory"]]
+    middle = len(memory) // 2
+    rows: list[list[object]] = [
+        [
+            f"{again['files']:,} unchanged files again, the whole command",
+            f"{again['median_s']:.2f} s, {again['chunks_embedded']} chunks embedded",
+        ],
+        [
+            f"One new paragraph in a document of {long['chunks']:,} chunks",
+            f"{long['chunks_embedded_after_the_change']} chunks embedded",
+        ],
+        [
+            f"One document of {forgot['documents']:,} forgotten, the slowest of "
+            f"{len(forgot['seconds'])}",
+            f"{forgot['slowest_s']:.3f} s",
+        ],
+        [
+            f"{result['documents']:,} documents ingested, {done['chunks']:,} chunks",
+            f"{done['seconds']:.0f} s",
+        ],
+        [
+            "Memory meanwhile, reader processes included: half way, and at most",
+            f"{memory[middle]:,} MB, {done['most_mb']:,} MB",
+        ],
+        ["Time that the embedder was at work, of all after its start",
+         f"{done['embedder_busy_share']:.0%}"],
+        ["Time that was quoted, against the time that it took", f"{done['quote_over_actual']:.2f}"],
+    ]  # fmt: skip
+    return _rows(["What", "Measured"], rows)
+
+
+def _near_duplicates(result: dict[str, Any]) -> str:
+    pages = result["pages"]
+    rows: list[list[object]] = [
+        ["Documents stored", f"{result['documents']:,} of {pages:,}"],
+        [
+            "Chunks saved",
+            f"{result['chunks_saved_share']:.1%} of {result['chunks_of_all_pages']:,}",
+        ],
+        ["Embeddings saved", f"{result['embeddings_saved_share']:.1%}"],
+    ]
+    table = _rows(["What", "Measured"], rows)
+    asked = _rows(
+        [f"{result['questions']} questions about what differs", "Newest first", "Hybrid alone"],
+        [
+            [name.replace("_", " "), figure, result["hybrid_alone"].get(name, 0)]
+            for name, figure in result["newest_first"].items()
+        ],
+    )
+    return f"{table}\n\n{asked}"
+
+
 _TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "peers": _peers,
     "http": _http,
     "citations": _citations,
     "quotes": _quotes,
+    "ingestion": _ingestion,
+    "near_duplicates": _near_duplicates,
 }
 
 

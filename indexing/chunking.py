@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from indexing.identity import revision_of
 from indexing.sentences import Block, find_blocks, trimmed
 from rag.errors import SettingsError
 from rag.ports import Tokenizer
@@ -25,7 +25,13 @@ CHUNK_TOKENS = 190
 """Of prefix and text, where the model reads as many. With the 254 that the packaged model reads,
 nDCG@10 was no better on any of four question sets, and a context holds fewer places."""
 
+RULES_VERSION = 1
+"""Raise it when documents are to be cut anew: the next ingestion then reads every file again."""
+
 MIN_CHUNK_TOKENS = 64
+_CHARS_PER_TOKEN = 32
+"""A word of more than 100 characters, as of encoded data, is one unknown token to the model: by
+its characters it counts as more, or a chunk could be as long as a file."""
 _PREFIX_SHARE = 4  # a prefix takes at most a quarter of the chunk
 _SECTION_SHARE = 3  # a chunk that is a third full ends where a section begins
 _ID_SPACE = uuid.UUID("6f0c1f0e-51b4-4f0e-9d0c-6d3b8f2f6d11")
@@ -46,26 +52,31 @@ class StructuralChunker:
         self._tokenizer = tokenizer
         self._chunk_tokens = chunk_tokens
 
+    @property
+    def fingerprint(self) -> str:
+        """The version of the rules, and the size."""
+        return f"structural-v{RULES_VERSION}-{self._chunk_tokens}"
+
     def chunk(self, document: Document) -> list[Chunk]:
         """Chunks in order; their texts joined are the document's text."""
         outline = _Outline(document, self._tokenizer, self._chunk_tokens)
         drafts = list(outline.drafts())
         bounds = pairwise([0, *(draft.start for draft in drafts[1:]), len(document.text)])
-        seen: Counter[str] = Counter()
+        revision = revision_of(document, self.fingerprint)
+        name = f"{document.collection}/{document.document_id}/{revision}"
         chunks = []
-        for draft, (start, end) in zip(drafts, bounds, strict=True):
-            content = _content_hash(document.text[start:end], draft, start)
-            name = f"{document.collection}/{document.document_id}/{content}"
-            seen[name] += 1
+        for number, (draft, (start, end)) in enumerate(zip(drafts, bounds, strict=True)):
             page, breaks = _pages(document.page_starts, start, end)
             chunks.append(
                 Chunk(
-                    chunk_id=str(uuid.uuid5(_ID_SPACE, f"{name}/{seen[name]}")),
+                    chunk_id=str(uuid.uuid5(_ID_SPACE, f"{name}/{number}")),
                     collection=document.collection,
                     document_id=document.document_id,
                     version=document.version,
+                    revision=revision,
+                    content=_content_hash(document.text[start:end], draft, start),
                     title=document.title,
-                    source=document.sources[0],
+                    sources=document.sources,
                     headings=draft.headings,
                     prefix=draft.prefix,
                     start=start,
@@ -75,6 +86,8 @@ class StructuralChunker:
                     page=page,
                     page_breaks=breaks,
                     metadata=document.metadata,
+                    dated=document.dated,
+                    family=document.family,
                 )
             )
         return chunks
@@ -90,7 +103,7 @@ def passage_of(chunk: Chunk) -> Passage:
 def _content_hash(text: str, draft: _Draft, start: int) -> str:
     """Of all that is embedded: the sentences too, since the text around may cut them otherwise."""
     cuts = [offset - start for s in draft.sentences for offset in (s.start, s.end)]
-    return hashlib.sha256(f"{draft.prefix}\n{text}\n{cuts}".encode()).hexdigest()
+    return hashlib.sha256(f"{draft.prefix}\n{text}\n{cuts}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,23 +234,27 @@ class _Outline:
         yield span
 
     def _cut_within(self, span: Span, room: int) -> int:
-        """Where to end the first `room` tokens of `span`, or fewer."""
+        """Where to end the first `room` tokens of `span`, or fewer; behind its first character."""
         text = self._document.text
-        first = bisect_left(self._starts, span.start)
-        token = min(first + room, len(self._starts) - 1)
+        furthest = min(span.start + room * _CHARS_PER_TOKEN, span.end)
+        first = bisect_right(self._starts, span.start)  # what begins behind the first token
+        token = min(first + room - 1, bisect_left(self._starts, furthest))
         # the rest of a word that was cut in two may have more tokens alone than within it
-        while (more := self._count_alone(Span(span.start, self._starts[token])) - room) > 0:
-            token = max(token - more, first + 1)
-        cut = self._starts[token]
+        while token > first and self._count_alone(Span(span.start, self._starts[token])) > room:
+            token -= max(1, self._count_alone(Span(span.start, self._starts[token])) - room)
+        token = max(token, first)
+        cut = min(self._starts[token], furthest) if token < len(self._starts) else furthest
         space = max(text.rfind(" ", span.start, cut), text.rfind("\n", span.start, cut))
         return space + 1 if space > span.start + (cut - span.start) // 2 else cut
 
     def _count(self, span: Span) -> int:
-        return bisect_left(self._starts, span.end) - bisect_left(self._starts, span.start)
+        tokens = bisect_left(self._starts, span.end) - bisect_left(self._starts, span.start)
+        return max(tokens, _least_tokens(span))
 
     def _count_alone(self, span: Span) -> int:
         """Tokens of a part of a sentence, whose first and last word may be cut in two."""
-        return len(self._tokenizer.token_spans(self._document.text[span.start : span.end]))
+        tokens = self._tokenizer.token_spans(self._document.text[span.start : span.end])
+        return max(len(tokens), _least_tokens(span))
 
     def _prefix(self, headings: tuple[str, ...]) -> tuple[str, int]:
         """The prefix under a path of headings, shortened where needed, and its tokens."""
@@ -252,6 +269,10 @@ class _Outline:
                 tokens = self._tokenizer.token_spans(text)
             self._prefixes[headings] = text, len(tokens)
         return self._prefixes[headings]
+
+
+def _least_tokens(span: Span) -> int:
+    return (span.end - span.start) // _CHARS_PER_TOKEN
 
 
 def _common_path(units: Sequence[_Unit]) -> tuple[str, ...]:

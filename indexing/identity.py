@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from rag.types import Scalar
+from rag.types import Document, Scalar
 
 
 def document_id_for(source: str) -> str:
@@ -25,6 +25,16 @@ def content_version(title: str | None, text: str, metadata: Mapping[str, Scalar]
     """
     canonical = json.dumps([title, text, dict(metadata)], ensure_ascii=False, sort_keys=True)
     return _sha256(canonical)[:32]
+
+
+def revision_of(document: Document, chunker: str) -> str:
+    """A hash of all that the chunks of a document are cut from: 32 hexadecimal digits.
+
+    `chunker` is the fingerprint of what cuts it. Metadata and sources are no part of it: they can
+    change without a new cut.
+    """
+    parts = [chunker, document.title, document.text, list(document.page_starts)]
+    return _sha256(json.dumps(parts, ensure_ascii=False))[:32]
 
 
 def _sha256(text: str) -> str:

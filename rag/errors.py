@@ -5,14 +5,19 @@
     │   ├── QuestionError          empty, or longer than the limit
     │   ├── RangeError             a number outside its range
     │   ├── FilterError            a filter that cannot be understood
+    │   ├── ConflictError          it does not fit how things stand
     │   └── NotFoundError          no such collection, document or job
     ├── DocumentError              one document cannot be read; the others go in
+    │   └── GoneError              nothing is at its place any more
     ├── SettingsError              settings that are wrong or contradict each other
     ├── MissingExtraError          an optional package is not installed
     ├── ModelError                 a model file is missing, altered or unfit
     ├── StoreError                 the vector store failed
     │   ├── StoreMismatchError     made with another model, dimension or schema version
-    │   └── StoreLockedError       another process holds it
+    │   ├── StoreLockedError       another process holds it
+    │   └── StoreUnavailableError  its server is out of reach, too slow or too busy
+    ├── StateError                 the state failed: a full disk, a damaged file
+    │   └── StateUnavailableError  it cannot be reached, or is locked
     ├── ServiceError               the running service could not be reached or refused
     └── OverloadedError            too much work at once; says after how long to come back
 
@@ -55,12 +60,20 @@ class FilterError(InputError):
     """A filter names no field or holds a value that cannot be compared."""
 
 
+class ConflictError(InputError):
+    """What is asked for does not fit how things stand, as a retry of what still runs."""
+
+
 class NotFoundError(InputError):
     """A collection, document or job of that name does not exist."""
 
 
 class DocumentError(RagError):
     """One document cannot be read: corrupt, empty, too large or of an unknown format."""
+
+
+class GoneError(DocumentError):
+    """There is nothing any more where a document stood."""
 
 
 class SettingsError(RagError):
@@ -88,6 +101,22 @@ class StoreMismatchError(StoreError):
 
 class StoreLockedError(StoreError):
     """Another process holds the embedded store."""
+
+    retryable = True
+
+
+class StoreUnavailableError(StoreError):
+    """The server of the store is out of reach, too slow or too busy."""
+
+    retryable = True
+
+
+class StateError(RagError):
+    """The state, which holds the manifest and the jobs, failed."""
+
+
+class StateUnavailableError(StateError):
+    """The state cannot be reached, or another process keeps it locked."""
 
     retryable = True
 

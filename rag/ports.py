@@ -18,8 +18,10 @@ from rag.types import (
     Document,
     EmbeddedChunk,
     Embedding,
+    Found,
     Generation,
     Hit,
+    Loaded,
     Passage,
     Question,
     ReadResult,
@@ -32,10 +34,29 @@ from rag.types import (
 class Reader(Protocol):
     """Turns one file into documents."""
 
-    def read(self, path: Path, collection: str, source: str) -> ReadResult:
+    async def read(self, path: Path, collection: str, source: str) -> ReadResult:
         """The documents in the file, and the parts of it that could not be read.
 
-        Raises DocumentError when the file is corrupt, empty, too large or of an unknown format.
+        `source` is what the documents and the messages call the file; its ending tells the format.
+        Raises DocumentError when the file is corrupt, empty, too large or of an unknown format,
+        or when it takes too long or too much memory to read.
+        """
+
+
+class Loader(Protocol):
+    """Brings what stands at a source: a file, or a page of the web."""
+
+    async def discover(self, places: Sequence[str]) -> Found:
+        """The sources at absolute paths, glob patterns, and addresses of pages and sitemaps.
+
+        Raises InputError for a path at which nothing stands, and an address that is none.
+        """
+
+    async def load(self, source: str, collection: str, known: str | None) -> Loaded:
+        """The documents at `source`, an absolute path or a URL, unless its mark is `known`.
+
+        Raises DocumentError when it cannot be reached or read, and GoneError when there is
+        nothing at that place any more.
         """
 
 
@@ -55,6 +76,10 @@ class TokenCounter(Protocol):
 
 class Chunker(Protocol):
     """Cuts a document into chunks that the embedding model reads whole."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the rules and their settings; equal fingerprints mean equal cuts."""
 
     def chunk(self, document: Document) -> list[Chunk]:
         """Chunks in order; their texts joined are the document's text."""
@@ -94,23 +119,50 @@ class ChunkStore(ChunkSearcher, Protocol):
     async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """Insert, or replace by chunk id; durable when it returns."""
 
-    async def describe(self, chunks: Sequence[Chunk]) -> None:
-        """Replace everything but the vectors of chunks that are there already."""
+    async def describe(self, document: Document) -> None:
+        """Replace what the chunks of a document say of it as a whole, in one step for all.
 
-    async def delete(self, chunk_ids: Sequence[str]) -> None:
-        """Remove; ids that are not there are no error."""
+        That is its version, sources, metadata, date and family; vectors and texts stay. (This port
+        took chunks before: now it takes the document, since nothing has to be cut again.)
+        """
+
+    async def delete(self, collection: str, document_id: str) -> None:
+        """Remove all chunks of a document; a document without any is no error."""
+
+    async def delete_stale(self, collection: str, document_id: str, revision: str) -> None:
+        """Remove the chunks of a document that are of another revision."""
+
+    async def embeddings(self, collection: str, contents: Sequence[str]) -> dict[str, Embedding]:
+        """By content, the embeddings that a collection holds already."""
 
     async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
-        """The ids of a document's chunks, sorted."""
+        """The ids of a document's chunks, of all revisions, sorted."""
 
     async def count(self, collection: str) -> int:
         """How many chunks a collection holds."""
+
+    async def scan(self, after: str | None, limit: int) -> list[EmbeddedChunk]:
+        """The next `limit` chunks of the whole store behind the id `after`, in order of id.
+
+        Fewer only at the end; None begins. What they hold can be upserted into any other store
+        of the same model.
+        """
 
     async def optimize(self) -> None:
         """Build the indexes that large collections want; may take long."""
 
     async def close(self) -> None:
         """Write everything to disk and let go of it."""
+
+
+class Revisions(Protocol):
+    """Knows which cut of each document is the one that readers shall see."""
+
+    async def current(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        """By document, its revision; a document that is not recorded is left out."""
+
+    async def holds(self, collection: str) -> bool:
+        """Whether there is any document in a collection."""
 
 
 class Retriever(Protocol):

@@ -37,7 +37,10 @@ class Document:
 
     `version` is a hash of its title, text and metadata. `sources` are the places where it was
     found, in order of discovery, at least one. `page_starts[i]` is the offset at which page i + 1
-    begins; empty for a format without pages.
+    begins; empty for a format without pages. `wording` is a hash that is equal for documents that
+    say the same in the same words, however they are laid out. `dated` is when it was last edited,
+    in ISO 8601, empty where nothing tells. Documents that are nearly the same share a `family`, a
+    name that means nothing else; empty before the document was compared with others.
     """
 
     collection: str
@@ -48,6 +51,9 @@ class Document:
     sources: tuple[str, ...]
     page_starts: tuple[int, ...] = ()
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    wording: str = ""
+    dated: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +61,22 @@ class Chunk:
     """A contiguous span of a document: `document.text[start:end] == text`.
 
     The chunks of a document, in order, tile its text: together they are the whole of it.
-    `headings` is the path of headings above it, outermost first; `prefix`, made of title and
-    headings, is embedded and indexed before its text. `sentences` are spans of the
-    document inside the chunk, in order, without surrounding white space. `page` is the page on
-    which the chunk begins, from 1, or None; a new page begins at each offset in `page_breaks`.
+    `revision` is the same for all chunks of one cut of a document, and for no others. `content` is
+    a hash of all that is embedded: equal ones have equal vectors. `headings` is the path of
+    headings above it, outermost first; `prefix`, made of title and headings, is embedded and
+    indexed before its text. `sentences` are spans of the document inside the chunk, in order,
+    without surrounding white space. `page` is the page on which the chunk begins, from 1, or None;
+    a new page begins at each offset in `page_breaks`. `dated` and `family` are the document's.
     """
 
     chunk_id: str
     collection: str
     document_id: str
     version: str
+    revision: str
+    content: str
     title: str
-    source: str
+    sources: tuple[str, ...]
     headings: tuple[str, ...]
     prefix: str
     start: int
@@ -76,6 +86,13 @@ class Chunk:
     page: int | None = None
     page_breaks: tuple[int, ...] = ()
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    dated: str = ""
+    family: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the document was found first."""
+        return self.sources[0]
 
     def slice(self, span: Span) -> str:
         """The document's text in `span`, which must lie inside the chunk."""
@@ -305,8 +322,31 @@ class FailedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What is at some places: `sources` in order, each once.
+
+    `skipped` are the files, folders and pages that are left out, with the reason. What lies under
+    a skipped one was not seen: that it is no source does not say that it is gone.
+    """
+
+    sources: tuple[str, ...]
+    skipped: tuple[FailedPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReadResult:
     """What a reader made of one file: at least one document or one part that failed."""
 
     documents: list[Document]
     failed: list[FailedPart]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What stands at a source. `mark` is a text that changes when what stands there does.
+
+    `result` is None where the mark is the one that the caller knew: nothing was read.
+    """
+
+    mark: str
+    result: ReadResult | None

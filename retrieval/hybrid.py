@@ -12,21 +12,29 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import NotFoundError
-from rag.ports import ChunkStore, Embedder
+from rag.ports import ChunkSearcher, Embedder, Revisions
 from rag.types import Candidate, Hit, Passage, Question, StoredChunk, StoreQuery, Vector
 
 
 class HybridRetriever:
     """A Retriever over a store. `dense_share`, 0 to 1, is the weight of the dense leg.
 
-    Each leg contributes its best `candidates`, or `k` if that is more.
+    Each leg contributes its best `candidates`, or `k` if that is more. Chunks of a revision that
+    is not the current one are never given: a document that is being replaced is seen as it was,
+    and then as it is.
     """
 
     def __init__(
-        self, embedder: Embedder, store: ChunkStore, candidates: int, dense_share: float
+        self,
+        embedder: Embedder,
+        store: ChunkSearcher,
+        revisions: Revisions,
+        candidates: int,
+        dense_share: float,
     ) -> None:
         self._embedder = embedder
         self._store = store
+        self._revisions = revisions
         self._candidates = candidates
         self._dense_share = dense_share
 
@@ -43,23 +51,34 @@ class HybridRetriever:
             filters=question.filters,
             candidates=max(self._candidates, k),
         )
-        candidates = await self._store.search(query)
-        if not candidates and not await self._store.count(question.collection):
+        hits = await self._search(query, k)
+        current = await self._current(query, hits)
+        if len(current) < len(hits):  # something is being replaced: look anew, and at all there is
+            current = await self._current(query, await self._search(query, 2 * query.candidates))
+        if not current and not await self._revisions.holds(question.collection):
             raise NotFoundError(
                 f"the collection {question.collection!r} holds no documents: fill it with "
                 f"`rag ingest PATH --collection {question.collection}`, or ask another"
             )
+        return current[:k]
+
+    async def _search(self, query: StoreQuery, k: int) -> list[Hit]:
+        candidates = await self._store.search(query)
         scores = fused_scores(candidates, self._dense_share)
-        best = sorted(range(len(candidates)), key=lambda i: (-scores[i], candidates[i].chunk_id))[
-            :k
-        ]
-        chunks = await self._store.fetch([candidates[i].chunk_id for i in best])
-        found = {stored.chunk.chunk_id: stored for stored in chunks}
+        best = sorted(range(len(candidates)), key=lambda i: (-scores[i], candidates[i].chunk_id))
+        ids = [candidates[i].chunk_id for i in best[:k]]
+        found = {stored.chunk.chunk_id: stored for stored in await self._store.fetch(ids)}
         return [
-            _hit(found[candidates[i].chunk_id], candidates[i], scores[i], embedding.vector)
-            for i in best
+            _hit(found[candidates[i].chunk_id], candidates[i], scores[i], query.vector)
+            for i in best[:k]
             if candidates[i].chunk_id in found  # gone since the search
         ]
+
+    async def _current(self, query: StoreQuery, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits of documents as they are now."""
+        ids = sorted({hit.chunk.document_id for hit in hits})
+        revisions = await self._revisions.current(query.collection, ids) if ids else {}
+        return [hit for hit in hits if revisions.get(hit.chunk.document_id) == hit.chunk.revision]
 
 
 def fused_scores(candidates: Sequence[Candidate], dense_share: float) -> list[float]:

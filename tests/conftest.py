@@ -12,21 +12,26 @@ import pytest
 from fakes import (
     CHUNK_TOKENS,
     CountingEmbedder,
+    FileLoader,
     FindData,
     HashingEmbedder,
     Indexing,
     MakeIndexing,
     OpenStore,
+    ThreadReader,
 )
 from hypothesis import settings as hypothesis_settings
+from postgres import Cluster, find_programs, running_cluster
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from api.state import open_state
+from api.state.opening import open_state
 from indexing.chunking import StructuralChunker
 from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
-from indexing.readers.by_extension import FileReader
+from indexing.ingesting.parts import Parts
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.ports import ChunkStore, Embedder
 
@@ -105,6 +110,42 @@ async def open_store(
         yield open_
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL of the session's own; the test is skipped where it is not installed."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: install the package postgresql, or put initdb on the path")
+    with running_cluster(programs) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database to copy, with all tables and nothing in them."""
+    name = postgres.create_database()
+    open_state(tmp_path_factory.mktemp("state"), SecretStr(postgres.url(name))).dispose()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest) -> SecretStr | None:
+    """What a state is opened by: None for a file, and a database of the test's own."""
+    if request.param == "sqlite":
+        return None
+    cluster: Cluster = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("_migrated_database")
+    return SecretStr(cluster.url(cluster.create_database(template)))
+
+
+@pytest.fixture
+def state_engine(state_url: SecretStr | None, tmp_path: Path) -> Iterator[Engine]:
+    """An empty state, once in SQLite and once in PostgreSQL: every test runs on both."""
+    engine = open_state(tmp_path / "state", state_url)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
 def open_manifest(tmp_path: Path) -> Iterator[Callable[[], tuple[Manifest, Engine]]]:
     """Opens the manifest of a folder in SQLite, as the application does."""
@@ -144,13 +185,17 @@ def make_indexing(
         counting = CountingEmbedder(embedder or HashingEmbedder())
         store = open_store(folder / "store", counting.fingerprint, counting.dimension)
         manifest, state = open_manifest(folder)
-        pipeline = IngestionPipeline(
-            FileReader(),
-            StructuralChunker(tokenizer, chunk_tokens),
-            counting,
-            wrap_store(store),
-            wrap_manifest(manifest),
+        parts = Parts(
+            reader=ThreadReader(),
+            loader=FileLoader(ThreadReader()),
+            chunker=StructuralChunker(tokenizer, chunk_tokens),
+            tokenizer=tokenizer,
+            embedder=counting,
+            store=wrap_store(store),
+            manifest=wrap_manifest(manifest),
+            quotes=Quotes(state),
         )
+        pipeline = IngestionPipeline(parts)
         return Indexing(pipeline, store, manifest, counting, state)
 
     return make

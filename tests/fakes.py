@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,17 +19,31 @@ import numpy as np
 from sqlalchemy import Engine
 
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.loading.discovery import discover
+from indexing.manifest.manifest import Manifest
+from indexing.readers.by_extension import ReadLimits, read_file
+from indexing.stores.payload import description
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
-from rag.errors import FilterError, StoreError, StoreLockedError, StoreMismatchError
-from rag.ports import ChunkStore, Embedder
+from rag.errors import (
+    DocumentError,
+    FilterError,
+    GoneError,
+    StoreError,
+    StoreLockedError,
+    StoreMismatchError,
+)
+from rag.ports import ChunkStore, Embedder, Reader
 from rag.types import (
     Candidate,
     Chunk,
+    Document,
     EmbeddedChunk,
     Embedding,
+    Found,
+    Loaded,
     Passage,
+    ReadResult,
     Scalar,
     Span,
     StoredChunk,
@@ -150,6 +164,36 @@ class GatedEmbedder(HashingEmbedder):
         return await super().embed(passages)
 
 
+class ThreadReader:
+    """A Reader that needs no process of its own."""
+
+    async def read(self, path: Path, collection: str, source: str) -> ReadResult:
+        return await asyncio.to_thread(read_file, path, collection, source, ReadLimits())
+
+
+class FileLoader:
+    """A Loader of files: its mark is the hash of their bytes."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def discover(self, places: Sequence[str]) -> Found:
+        return discover(places)
+
+    async def load(self, source: str, collection: str, known: str | None) -> Loaded:
+        path = Path(source)
+        try:
+            content = await asyncio.to_thread(path.read_bytes)
+            mark = hashlib.sha256(content).hexdigest()
+        except FileNotFoundError:
+            raise GoneError(f"{source} is gone: leave it out") from None
+        except OSError as error:
+            raise DocumentError(f"{source} cannot be read: {error}") from error
+        if mark == known:
+            return Loaded(mark, None)
+        return Loaded(mark, await self._reader.read(path, collection, source))
+
+
 @dataclass
 class Disk:
     """What outlives a `MemoryStore`."""
@@ -194,20 +238,39 @@ class MemoryStore:
         points = self._points()
         for one in chunks:
             self._check(one.embedding.vector)
+            _check_finite(one.chunk)
         for one in chunks:
             vectors = one.embedding
             points[one.chunk.chunk_id] = (one.chunk, vectors.vector, vectors.span_vectors)
 
-    async def describe(self, chunks: Sequence[Chunk]) -> None:
+    async def describe(self, document: Document) -> None:
         points = self._points()
-        for chunk in chunks:
-            if chunk.chunk_id in points:
-                points[chunk.chunk_id] = (chunk, *points[chunk.chunk_id][1:])
+        said = description(document) | {"sources": document.sources}
+        for key in await self.chunk_ids(document.collection, document.document_id):
+            points[key] = (replace(points[key][0], **said), *points[key][1:])
 
-    async def delete(self, chunk_ids: Sequence[str]) -> None:
-        points = self._points()
-        for key in chunk_ids:
-            points.pop(key, None)
+    async def delete(self, collection: str, document_id: str) -> None:
+        for key in await self.chunk_ids(collection, document_id):
+            del self._points()[key]
+
+    async def delete_stale(self, collection: str, document_id: str, revision: str) -> None:
+        for key in await self.chunk_ids(collection, document_id):
+            if self._points()[key][0].revision != revision:
+                del self._points()[key]
+
+    async def embeddings(self, collection: str, contents: Sequence[str]) -> dict[str, Embedding]:
+        return {
+            chunk.content: Embedding(vector, spans)
+            for chunk, vector, spans in self._points().values()
+            if chunk.collection == collection and chunk.content in contents
+        }
+
+    async def scan(self, after: str | None, limit: int) -> list[EmbeddedChunk]:
+        keys = sorted(key for key in self._points() if after is None or key > after)
+        return [
+            EmbeddedChunk(chunk, Embedding(vector, spans))
+            for chunk, vector, spans in map(self._points().__getitem__, keys[:limit])
+        ]
 
     async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
         return sorted(
@@ -236,6 +299,12 @@ class MemoryStore:
             raise StoreError(f"a vector has shape {vector.shape}, the store's {self._dimension}")
 
 
+def _check_finite(chunk: Chunk) -> None:
+    for value in chunk.metadata.values():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise StoreError(f"the metadata hold {value}: give a finite number")
+
+
 def _best(scores: Mapping[str, float], count: int) -> set[str]:
     return set(sorted(scores, key=lambda key: (-scores[key], key))[:count])
 
@@ -244,9 +313,16 @@ def _matches(chunk: Chunk, filters: Mapping[str, tuple[Scalar, ...]]) -> bool:
     for name, allowed in filters.items():
         if not name or not allowed or '"' in name or "\\" in name:
             raise FilterError(f"{name!r} is no field to filter by, or has no values")
-        own = name in ("document_id", "source", "title", "version")
-        value = getattr(chunk, name) if own else chunk.metadata.get(name)
-        if not any(_kind(value) == _kind(one) and value == one for one in allowed):
+        if any(isinstance(one, int) and one.bit_length() > 63 for one in allowed):
+            raise FilterError(f"a value of {name!r} does not fit into 64 bits: give a smaller one")
+        values: Sequence[object] = [chunk.metadata.get(name)]
+        if name in ("document_id", "title", "version"):
+            values = [getattr(chunk, name)]
+        elif name == "source":
+            values = chunk.sources
+        if not any(
+            _kind(value) == _kind(one) and value == one for value in values for one in allowed
+        ):
             return False
     return True
 

@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import CollectionOption, JsonOption, print_json, work_through_door
+from api.cli.options import (
+    CollectionOption,
+    JsonOption,
+    print_json,
+    print_note,
+    work_through_door,
+)
 
 
 def documents(
@@ -36,6 +42,7 @@ def forget(
     """Delete documents everywhere, with proof. Unknown ids stop it before anything is deleted."""
     from api.cli.tables import print_forgotten
     from api.settings import load_settings
+    from indexing.loading.names import is_there
 
     settings = load_settings()
     place = settings.collection if collection is None else collection
@@ -44,3 +51,6 @@ def forget(
         print_json([proof.model_dump(mode="json") for proof in proofs])
     else:
         print_forgotten(proofs)
+    for source in sorted({source for proof in proofs for source in proof.sources}):
+        if is_there(source):
+            print_note(f"{source} is still there: the next ingestion of it brings it back")

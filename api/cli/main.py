@@ -15,7 +15,8 @@ from typer.core import TyperGroup
 from api.cli.ask import ask
 from api.cli.config import config
 from api.cli.documents import documents, forget
-from api.cli.ingest import ingest
+from api.cli.ingest import ingest, quote
+from api.cli.migrate import migrate
 from api.cli.serve import serve
 from rag.errors import RagError
 
@@ -62,7 +63,7 @@ def make_app(build: Build) -> typer.Typer:
         context_settings={"obj": build, "help_option_names": ["-h", "--help"]},
     )
     app.callback()(_rag)
-    for command in (ingest, ask, serve, documents, forget, config):
+    for command in (ingest, quote, ask, serve, documents, forget, migrate, config):
         app.command()(command)
     return app
 

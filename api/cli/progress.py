@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from indexing.report import Progress as Ingested
+from indexing.ingesting.report import Progress as Ingested
 
 SHOWN_AFTER_S = 2.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from api.tiers import TierState
 
 PIPE_WIDTH = 10_000
 """Columns where nobody looks: what reads from a pipe wants one line a row."""
+
+_MOST_REASONS = 8
 
 
 def print_answer(answer: AnswerOut) -> None:
@@ -42,24 +45,46 @@ def print_answer(answer: AnswerOut) -> None:
 
 
 def print_report(report: ReportOut, is_plan: bool) -> None:
-    """Counts of every outcome, then what failed and why."""
+    """Counts of every outcome, what it took or would take, then what failed and why."""
     console = _console()
     table = Table("outcome", "sources", title="would be done" if is_plan else None)
     table.columns[1].justify = "right"
     for outcome, count in report.counts.items():
         table.add_row(outcome, f"{count:,}", style="red" if outcome == "failed" and count else None)
     console.print(table)
-    embedded = "" if is_plan else f", {report.chunks_embedded:,} of them embedded,"
-    console.print(
-        Text(
-            f"collection {report.collection}: {report.chunks:,} chunks{embedded} "
-            f"in {report.seconds:.1f} s"
-        )
-    )
+    console.print(Text(_effort(report, is_plan)))
+    if (skipped := _skipped(report)) is not None:
+        console.print(Text(skipped))
     for item in report.items:
         if item.outcome == "failed":
             reason = (item.reason or "").removeprefix(item.source).strip()
             console.print(Text(f"failed: {item.source} {reason}"), soft_wrap=True)
+
+
+def _effort(report: ReportOut, is_plan: bool) -> str:
+    """What an ingestion took, beside what it was said to take."""
+    quote = report.quote
+    if quote is None or not is_plan:
+        said = "" if quote is None else f" (quoted: {quote.chunks:,} chunks, {quote.seconds:.1f} s)"
+        return (
+            f"collection {report.collection}: {report.chunks:,} chunks, "
+            f"{report.chunks_embedded:,} of them embedded, in {report.seconds:.1f} s{said}"
+        )
+    return (
+        f"collection {report.collection}: {quote.chunks:,} chunks to write; "
+        f"{quote.chunks_embedded:,} are new, and embedding their {quote.tokens:,} tokens costs "
+        f"{_dollars(quote.usd)}; about {quote.seconds:.1f} s"
+    )
+
+
+def _skipped(report: ReportOut) -> str | None:
+    """What was left out, by reason."""
+    reasons = Counter(item.reason or "" for item in report.items if item.outcome == "skipped")
+    if not reasons:
+        return None
+    told = [f"{count:,} {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
+    more = len(reasons) - len(told)
+    return f"skipped: {'; '.join(told)}" + (f"; and {more:,} reasons more" if more else "")
 
 
 def print_documents(documents: Sequence[DocumentOut]) -> None:
@@ -84,7 +109,10 @@ def print_documents(documents: Sequence[DocumentOut]) -> None:
 
 def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
     """What was there before, and what is there after."""
-    table = Table("forgotten", "its chunks before", "after", "documents before", "after")
+    console = _console()
+    table = Table(
+        "forgotten", "its chunks before", "after", "documents before", "after", "found after"
+    )
     for proof in proofs:
         table.add_row(
             Text(proof.document_id),
@@ -92,8 +120,9 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
             f"{proof.chunks_after:,}",
             f"{proof.documents_before:,}",
             f"{proof.documents_after:,}",
+            f"{proof.found_after:,}",
         )
-    _console().print(table)
+    console.print(table)
 
 
 def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:

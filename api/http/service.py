@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from api.http import uploads
 from api.http.admission import Admission
-from api.http.jobs import Jobs
 from api.http.metrics import Metrics
 from api.http.problems import MEDIA_TYPE
+from api.ingesting import carry_out
+from api.jobs.runner import Jobs
 from api.models.output import Output, ProblemOut
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class Service:
 
 def make_service(application: Application, token: str | None) -> Service:
     """The service around an application; it takes no other service to use the same data."""
-    uploads.clear(application.settings.data_dir / uploads.FOLDER)
-    manifest, jobs = application.manifest, Jobs(application.state)
+    manifest = application.manifest
+    work = partial(carry_out, application)
+    jobs = Jobs(application.state, work, application.settings.data_dir)
 
     def documents_by_collection() -> Mapping[str, int]:
         return {name: manifest.count(name) for name in manifest.collections()}

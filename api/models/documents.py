@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from api.models.output import Output
-from indexing.manifest import DocumentRecord
-from indexing.report import ForgetReport, IngestionReport, Item, Outcome, Progress
+from indexing.ingesting.report import ForgetReport, IngestionReport, Item, Outcome, Progress
+from indexing.manifest.manifest import DocumentRecord
+from indexing.manifest.quotes import Quote
 from rag.types import Document, Scalar
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -21,6 +22,7 @@ class DocumentOut(Output):
     sources: list[str]
     chunks: int
     version: str
+    family: str
 
     @classmethod
     def of(cls, record: DocumentRecord) -> DocumentOut:
@@ -31,6 +33,7 @@ class DocumentOut(Output):
             sources=list(record.sources),
             chunks=record.chunks,
             version=record.version,
+            family=record.family,
         )
 
 
@@ -67,17 +70,23 @@ class DocumentTextOut(Output):
 
 
 class ForgetOut(Output):
-    """Proof that a document is gone: what was there before, and what is there after."""
+    """Proof that a document is gone: what was there before, and what is there after.
+
+    `found_after` counts its hits in a search for its own words. `sources` are the places from
+    which the next ingestion would bring it back, where they are still there.
+    """
 
     document_id: str
+    sources: list[str]
     chunks_before: int
     chunks_after: int
     documents_before: int
     documents_after: int
+    found_after: int
 
     @classmethod
     def of(cls, report: ForgetReport) -> ForgetOut:
-        return cls(**{name: getattr(report, name) for name in cls.model_fields})
+        return cls.model_validate({name: getattr(report, name) for name in cls.model_fields})
 
 
 class ItemOut(Output):
@@ -93,8 +102,34 @@ class ItemOut(Output):
         return cls(**{name: getattr(item, name) for name in cls.model_fields})
 
 
+class QuoteOut(Output):
+    """What an ingestion would take; `usd` is null where the price of embedding is unknown."""
+
+    documents: int
+    chunks: int
+    chunks_embedded: int
+    tokens: int
+    seconds: float
+    usd: str | None
+
+    @classmethod
+    def of(cls, quote: Quote) -> QuoteOut:
+        return cls(
+            documents=quote.documents,
+            chunks=quote.chunks,
+            chunks_embedded=quote.chunks_embedded,
+            tokens=quote.tokens,
+            seconds=round(quote.seconds, 1),
+            usd=None if quote.usd is None else f"{quote.usd:f}",
+        )
+
+
 class ReportOut(Output):
-    """What an ingestion did. `counts` has every outcome."""
+    """What an ingestion did. `counts` has every outcome.
+
+    `quote` is what it was said to take, where that was asked before; for a dry run, what the real
+    one would take.
+    """
 
     collection: str
     counts: dict[Outcome, int]
@@ -102,6 +137,7 @@ class ReportOut(Output):
     chunks: int
     chunks_embedded: int
     seconds: float
+    quote: QuoteOut | None = None
 
     @classmethod
     def of(cls, report: IngestionReport) -> ReportOut:
@@ -113,6 +149,7 @@ class ReportOut(Output):
                 "chunks": report.chunks,
                 "chunks_embedded": report.chunks_embedded,
                 "seconds": round(report.seconds, 3),
+                "quote": None if report.quote is None else QuoteOut.of(report.quote),
             }
         )
 
@@ -131,8 +168,11 @@ class ProgressOut(Output):
         return cls(**{name: getattr(progress, name) for name in cls.model_fields})
 
 
-class JobOut(Output):
-    """An ingestion job. `reason` says why it failed; `report` is there once it is done."""
+class JobLineOut(Output):
+    """An ingestion job in a list. `reason` says why it failed.
+
+    `attempts` is how often it was begun: more than once, when the service went down meanwhile.
+    """
 
     id: str
     state: JobState
@@ -140,6 +180,19 @@ class JobOut(Output):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    attempts: int = 0
     progress: ProgressOut | None
-    report: ReportOut | None
     reason: str | None
+    can_be_retried: bool = False
+
+
+class JobOut(JobLineOut):
+    """An ingestion job; `report` is there once it is done."""
+
+    report: ReportOut | None
+
+
+class JobsOut(Output):
+    """The newest jobs, newest first."""
+
+    jobs: list[JobLineOut]

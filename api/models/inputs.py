@@ -24,16 +24,19 @@ from pydantic import (
     model_validator,
 )
 
-from api.settings import COLLECTION_PATTERN
+from api.setting_groups import COLLECTION_PATTERN
+from indexing.loading.names import canonical_url
 from indexing.readers.content import clean_text
 from indexing.readers.jsonl import MAX_ID_CHARS
-from rag.errors import FilterError
+from rag.errors import FilterError, InputError
 from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
 from rag.types import Question, Scalar, Tier
 
 MAX_FILTERS = 32
 MAX_FILTER_VALUES = 1_000
 MAX_SHOWN_CHARS = 60
+MAX_URLS = 1_000
+MAX_URL_CHARS = 2_000
 MAX_INTEGER = 2**63 - 1  # what stores can hold
 
 
@@ -207,8 +210,15 @@ class TextIn(Input):
     ] = Field(default_factory=dict, description="What filters can ask for.")
 
 
+def _check_url(url: str) -> str:
+    try:
+        return canonical_url(url)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
 class DocumentsIn(Input):
-    """Documents to ingest: texts, or (the command line on this machine only) paths."""
+    """Documents to ingest: texts, or URLs and (the command line on this machine only) paths."""
 
     collection: Collection | None = None
     documents: list[TextIn] | None = Field(default=None, min_length=1)
@@ -218,19 +228,27 @@ class DocumentsIn(Input):
         description="Absolute paths on the service's machine; needs the token that the service "
         "keeps in its data folder.",
     )
+    urls: (
+        list[Annotated[str, Field(max_length=MAX_URL_CHARS), AfterValidator(_check_url)]] | None
+    ) = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_URLS,
+        description="Pages and sitemaps, by http or https.",
+    )
     sync: StrictBool = Field(
-        default=False, description="For paths: also remove what is gone under them."
+        default=False, description="For paths and URLs: also remove what is gone under them."
     )
     dry_run: StrictBool = Field(
-        default=False, description="For paths: only say what would be done."
+        default=False, description="For paths and URLs: only say what would be done."
     )
 
     @model_validator(mode="after")
     def _check_one_kind(self) -> Self:
-        if (self.documents is None) == (self.paths is None):
-            raise ValueError("give documents or paths, one of them")
+        if (self.documents is None) == (self.paths is None and self.urls is None):
+            raise ValueError("give documents, or urls or paths: not both, not none")
         if self.documents is not None and (self.sync or self.dry_run):
-            raise ValueError("sync and dry_run are for paths: leave them out")
+            raise ValueError("sync and dry_run are for urls and paths: leave them out")
         ids = Counter(text.id for text in self.documents or () if text.id is not None)
         repeated = [name for name, count in ids.items() if count > 1]
         if repeated:

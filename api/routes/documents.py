@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -16,9 +15,12 @@ from api import ingesting
 from api.http import uploads
 from api.http.problems import UNREADABLE
 from api.http.service import Service, ServiceDep, json_response, problem_docs
+from api.jobs import kept_files
+from api.jobs.assignment import Assignment
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
-from rag.errors import OverloadedError
+from api.routes.jobs import accepted
+from rag.errors import RagError
 
 router = APIRouter(tags=["documents"])
 CollectionQuery = Annotated[
@@ -63,19 +65,19 @@ _BODY: dict[str, Any] = {
     openapi_extra=_BODY,
 )
 async def ingest_documents(request: Request, service: ServiceDep) -> Response:
-    """Ingest texts or files in the background; the job says how it is getting on."""
+    """Ingest texts, files or URLs in the background; the job says how it is getting on."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type == "multipart/form-data":
         job = await _submit_uploads(request, service)
     elif media_type == "application/json":
-        job = _submit(await _read_body(request), request, service)
+        job = await _submit(await _read_body(request), request, service)
     else:
         raise HTTPException(
             415,
             f"the content type is {media_type[:100]!r}: "
             "send application/json, or files as multipart/form-data",
         )
-    return json_response(job, 202)
+    return accepted(job)
 
 
 @router.get("/v1/documents", response_model=DocumentsOut, responses=problem_docs(404))
@@ -112,38 +114,33 @@ async def forget_document(
     document_id: str, service: ServiceDep, collection: CollectionQuery = None
 ) -> Response:
     """Delete a document everywhere, with proof: what was there before, and what is after."""
-    application = service.application
-    reports = await application.ingestion.forget(
-        collection or application.settings.collection, [document_id]
-    )
+    collection = collection or service.application.settings.collection
+    reports = await ingesting.forget_documents(service.application, collection, [document_id])
     return json_response(ForgetOut.of(reports[0]))
 
 
-def _submit(asked: DocumentsIn, request: Request, service: Service) -> JobOut:
-    application = service.application
-    collection = asked.collection or application.settings.collection
+async def _submit(asked: DocumentsIn, request: Request, service: Service) -> JobOut:
     if asked.paths is not None:
         _check_token(request, service)
-        return service.jobs.submit(
-            collection, partial(ingesting.ingest_paths, application, asked, collection)
-        )
-    documents = [ingesting.document_from(text, collection) for text in asked.documents or ()]
-    return service.jobs.submit(
-        collection, partial(ingesting.ingest_documents, application, documents, collection)
+    collection = asked.collection or service.application.settings.collection
+    return await service.jobs.submit(
+        await asyncio.to_thread(ingesting.assignment_of, asked, collection)
     )
 
 
 async def _submit_uploads(request: Request, service: Service) -> JobOut:
-    application = service.application
+    settings = service.application.settings
     async with uploads.read_form(request) as form:
-        collection = form.collection or application.settings.collection
-        folder = await uploads.keep(form.files, application.settings.data_dir / uploads.FOLDER)
+        folder = await uploads.keep(form.files, settings.data_dir / kept_files.FOLDER)
+    assignment = Assignment(
+        collection=form.collection or settings.collection,
+        folder=folder.name,
+        files=tuple(sorted(path.name for path in folder.iterdir())),
+    )
     try:
-        return service.jobs.submit(
-            collection, partial(ingesting.ingest_uploads, application, folder, collection)
-        )
-    except OverloadedError:
-        await asyncio.to_thread(uploads.clear, folder)
+        return await service.jobs.submit(assignment)
+    except RagError:
+        await asyncio.to_thread(kept_files.keep_only, folder, ())
         raise
 
 

@@ -1,22 +1,55 @@
-"""/v1/jobs: how an ingestion is getting on."""
+"""/v1/jobs: how ingestions are getting on; stopping them, and trying again what failed."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.models.documents import JobOut
+from api.models.documents import JobOut, JobsOut
 
-router = APIRouter(tags=["jobs"], responses=problem_docs(404))
+MAX_LISTED = 1_000
+
+router = APIRouter(tags=["jobs"])
 
 
-@router.get("/v1/jobs/{job_id}", response_model=JobOut)
+@router.get("/v1/jobs", response_model=JobsOut, responses=problem_docs(422))
+async def list_jobs(
+    service: ServiceDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Jobs at most.")] = 20,
+) -> Response:
+    """The newest jobs, newest first, without their reports."""
+    return json_response(JobsOut(jobs=await service.jobs.newest(limit)))
+
+
+@router.get("/v1/jobs/{job_id}", response_model=JobOut, responses=problem_docs(404))
 async def get_job(job_id: str, service: ServiceDep) -> Response:
     """State, progress and, once it is done, every item with its outcome and reason."""
-    return json_response(service.jobs.get(job_id))
+    return json_response(await service.jobs.get(job_id))
 
 
-@router.delete("/v1/jobs/{job_id}", response_model=JobOut, status_code=202)
+@router.delete(
+    "/v1/jobs/{job_id}", response_model=JobOut, status_code=202, responses=problem_docs(404)
+)
 async def cancel_job(job_id: str, service: ServiceDep) -> Response:
     """Stop a job; what it has indexed stays."""
-    return json_response(service.jobs.cancel(job_id), 202)
+    return json_response(await service.jobs.cancel(job_id), 202)
+
+
+@router.post(
+    "/v1/jobs/{job_id}/retry",
+    response_model=JobOut,
+    status_code=202,
+    responses=problem_docs(404, 409, 503),
+)
+async def retry_job(job_id: str, service: ServiceDep) -> Response:
+    """Make a new job of what failed in a finished one: of all of it, if the job itself failed."""
+    return accepted(await service.jobs.retry(job_id))
+
+
+def accepted(job: JobOut) -> Response:
+    """The answer that a job is in the queue, and where it can be asked for."""
+    response = json_response(job, 202)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response

@@ -7,11 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.output import HealthOut, ReadyOut
-from rag.errors import OverloadedError
+from rag.errors import OverloadedError, StateError
 
 router = APIRouter(tags=["operations"])
 
@@ -35,12 +34,8 @@ async def ready(service: ServiceDep) -> Response:
     """Able to answer: the state can be read. An empty service is ready too."""
     try:
         collections = await asyncio.to_thread(service.application.manifest.collections)
-    except SQLAlchemyError as error:
-        raise OverloadedError(
-            f"the state in {service.application.settings.data_dir} cannot be read "
-            f"({type(error).__name__}): see the log",
-            retry_after_s=5,
-        ) from error
+    except StateError as error:
+        raise OverloadedError(str(error), retry_after_s=5) from error
     return json_response(ReadyOut(collections=collections))
 
 

@@ -1,156 +1,193 @@
-"""Reads any supported file, and finds the files to read."""
+"""Reads any supported file."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from indexing.identity import content_version, document_id_for
-from indexing.readers.content import Content
-from indexing.readers.docx import read_docx
-from indexing.readers.html import read_html
+from indexing.readers.archive import read_mbox, read_zip
+from indexing.readers.content import Content, Enclosed, Found, clean_text
 from indexing.readers.jsonl import read_jsonl
+from indexing.readers.limits import ReadLimits
+from indexing.readers.mail.eml import read_eml
+from indexing.readers.mail.msg import read_msg
 from indexing.readers.markdown import read_markdown
-from indexing.readers.pdf import read_pdf
+from indexing.readers.office.docx import read_docx
+from indexing.readers.office.pptx import read_pptx
+from indexing.readers.office.spreadsheet import read_spreadsheet
+from indexing.readers.pdf.pages import read_pdf
+from indexing.readers.recognition import SUPPORTED_EXTENSIONS, extension_of, recognise
+from indexing.readers.tabular.delimited import read_csv
+from indexing.readers.tabular.json_document import read_json
 from indexing.readers.text import read_text
 from indexing.readers.titles import title_from_name
-from rag.errors import DocumentError, InputError
-from rag.types import Document, ReadResult
+from indexing.readers.web.epub import read_epub
+from indexing.readers.web.html import read_html
+from indexing.readers.web.xml import read_xml
+from indexing.wording import wording
+from rag.errors import DocumentError, GoneError
+from rag.types import Document, FailedPart, ReadResult
 
-DEFAULT_MAX_FILE_BYTES = 50_000_000
+__all__ = ["SUPPORTED_EXTENSIONS", "ReadLimits", "read_file"]
 
-_READERS: Mapping[str, Callable[[bytes, str], Content]] = {
+_READERS: Mapping[str, Callable[[bytes, str, ReadLimits], Iterable[Found]]] = {
+    ".csv": read_csv,
     ".docx": read_docx,
-    ".htm": read_html,
+    ".eml": read_eml,
+    ".epub": read_epub,
     ".html": read_html,
-    ".markdown": read_markdown,
+    ".json": read_json,
+    ".jsonl": read_jsonl,
+    ".mbox": read_mbox,
     ".md": read_markdown,
-    ".mdx": read_markdown,
+    ".msg": read_msg,
     ".pdf": read_pdf,
-    ".text": read_text,
+    ".pptx": read_pptx,
+    ".tsv": read_csv,
     ".txt": read_text,
+    ".xls": read_spreadsheet,
+    ".xlsx": read_spreadsheet,
+    ".xml": read_xml,
+    ".zip": read_zip,
 }
-_ROWS = ".jsonl"
-
-SUPPORTED_EXTENSIONS = tuple(sorted([*_READERS, _ROWS]))
+_MAX_DEPTH = 2  # as a paper that is attached to a mail in an archive
 
 
-class FileReader:
-    """The `Reader` for files: chooses the format by the file's extension.
+def read_file(path: Path, collection: str, source: str, limits: ReadLimits) -> ReadResult:
+    """The documents in a file, and the parts of it that could not be read.
 
-    A file of more than `max_file_bytes`, at least 1, is refused.
+    `source` is what the documents and the messages call the file; its ending tells the format,
+    or that of `path` where it has none, unless the content is plainly another. Raises
+    DocumentError when the file is missing, empty, too large, damaged or of an unsupported format,
+    and nothing else but MemoryError.
     """
+    shown = clean_text(source)
+    raw = _bytes(path, shown, limits)
+    extension = extension_of(source)
+    if extension not in _READERS:
+        extension = next((e for e in (extension_of(path.name),) if e in _READERS), extension)
+    reading = _Reading(collection, limits)
+    reading.read(raw, source, source, extension, depth=0)
+    if not reading.documents and not reading.failed:
+        raise DocumentError(
+            f"{shown} holds no file of a supported format: put in some of "
+            f"{' '.join(SUPPORTED_EXTENSIONS)}, or leave it out"
+        )
+    return ReadResult(reading.documents, reading.failed)
 
-    def __init__(self, max_file_bytes: int = DEFAULT_MAX_FILE_BYTES) -> None:
-        self._max_file_bytes = max_file_bytes
 
-    def read(self, path: Path, collection: str, source: str) -> ReadResult:
-        """One document, or for JSON Lines one for each good row, and the bad rows.
+class _Reading:
+    """One file under way, with what is found in it."""
 
-        `source` is what the documents and the messages call the file. Raises DocumentError when
-        the file is missing, empty, too large, damaged or of an unsupported format.
-        """
-        extension = path.suffix.lower()
-        if extension not in SUPPORTED_EXTENSIONS:
-            found = f"the unsupported extension {extension}" if extension else "no extension"
-            raise DocumentError(
-                f"{source} has {found}: use one of {' '.join(SUPPORTED_EXTENSIONS)}"
-            )
-        raw = self._bytes(path, source)
+    def __init__(self, collection: str, limits: ReadLimits) -> None:
+        self.documents: list[Document] = []
+        self.failed: list[FailedPart] = []
+        self._collection = collection
+        self._limits = limits
+        self._unpacked_bytes = 0
+
+    def read(self, raw: bytes, source: str, name: str, extension: str, depth: int) -> None:
+        """Add what is in `raw`: a whole file, or one within it that is called `name` there."""
+        shown = clean_text(source)
         if not raw.strip():
-            raise DocumentError(f"{source} is empty: write something into it, or leave it out")
-        if extension == _ROWS:
-            return _rows(raw, collection, source)
-        content = _READERS[extension](raw, source)
+            raise DocumentError(f"{shown} is empty: write something into it, or leave it out")
+        read = _READERS[recognise(raw, extension, shown)]
+        try:
+            for found in read(raw, shown, self._limits):
+                if isinstance(found, Content):
+                    self._add(found, source, name)
+                elif isinstance(found, Enclosed):
+                    self._read_enclosed(found, source, depth + 1)
+                else:
+                    place = source + found.source.removeprefix(shown)
+                    self.failed.append(FailedPart(place, found.reason))
+        except (DocumentError, MemoryError):
+            raise
+        except Exception as error:
+            raise DocumentError(
+                f"{shown} cannot be read ({type(error).__name__}): "
+                "open it in the program that made it and save it again"
+            ) from error
+
+    def _add(self, content: Content, source: str, name: str) -> None:
         if not any(map(str.isalnum, content.text)):
             raise DocumentError(
-                f"{source} is empty of text, but for markup and images: write some, or leave it out"
+                f"{clean_text(source)} is empty of text, but for markup and images: "
+                "write some, or leave it out"
             )
-        document_id = document_id_for(source)
-        return ReadResult([_document(content, collection, document_id, source, source)], [])
-
-    def _bytes(self, path: Path, source: str) -> bytes:
-        try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise DocumentError(f"{source} is no ordinary file: name a file")
-            with path.open("rb") as file:
-                raw = file.read(self._max_file_bytes + 1)
-        except OSError as error:
-            raise DocumentError(
-                f"{source} cannot be opened ({error.strerror}): check its name and its permissions"
-            ) from error
-        if len(raw) > self._max_file_bytes:
-            raise DocumentError(
-                f"{source} has {max(status.st_size, len(raw))} bytes, "
-                f"the limit is {self._max_file_bytes}: split it or raise the limit"
+        place = f"{source}#{content.part}" if content.part else source
+        self.documents.append(
+            Document(
+                collection=self._collection,
+                document_id=content.document_id or document_id_for(place),
+                version=content_version(content.title, content.text, content.metadata),
+                wording=wording(content.title, content.text, content.metadata),
+                title=content.title or clean_text(title_from_name(name)),
+                text=content.text,
+                sources=(place,),
+                page_starts=content.page_starts,
+                metadata=content.metadata,
+                dated=content.dated,
             )
-        return raw
+        )
 
-
-def discover(paths: Sequence[Path]) -> list[Path]:
-    """The files under `paths`, sorted, each once.
-
-    Of a folder: the supported files in it and below, hidden ones left out, links to folders
-    followed once. A file that is named itself always stays, so that reading it can say what is
-    wrong. Raises InputError for a path that does not exist and a folder that cannot be listed.
-    """
-    found: dict[str, Path] = {}
-    for path in paths:
-        if not os.path.exists(path):  # unlike Path.exists, False also where it may not be asked
-            raise InputError(f"{path} does not exist: name a file or folder that does")
-        for file in _files_below(path) if path.is_dir() else [path]:
-            found.setdefault(os.path.abspath(file), file)
-    return sorted(found.values())
-
-
-def _files_below(folder: Path) -> list[Path]:
-    files: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    folders, links = [folder], list[Path]()
-    while folders or links:
-        # Links last, so that a file goes by its own name and not by that of a link to its folder.
-        current = folders.pop() if folders else links.pop()
+    def _read_enclosed(self, file: Enclosed, source: str, depth: int) -> None:
+        """Read a file within a file; what is of no supported format is passed over."""
+        extension = extension_of(file.name)
+        if extension not in _READERS:
+            return
+        place = f"{source}#{file.name}"
         try:
-            status = current.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            for entry in current.iterdir():
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    (links if entry.is_symlink() else folders).append(entry)
-                elif entry.suffix.lower() in SUPPORTED_EXTENSIONS and entry.is_file():
-                    files.append(entry)
-        except OSError as error:
-            raise InputError(
-                f"{current} cannot be listed ({error.strerror}): check its permissions"
-            ) from error
-    return files
+            if depth > _MAX_DEPTH:
+                raise DocumentError(
+                    f"{clean_text(place)} lies {depth} files deep, the limit is {_MAX_DEPTH}: "
+                    "unpack it first"
+                )
+            raw = file.unpack()
+            self._unpacked_bytes += len(raw)
+            if self._unpacked_bytes > self._limits.max_unpacked_bytes:
+                raise DocumentError(
+                    f"{clean_text(place)} makes {self._unpacked_bytes} bytes of what is unpacked, "
+                    f"the limit is {self._limits.max_unpacked_bytes}: "
+                    "split it or raise ingestion.max_unpacked_bytes"
+                )
+            self.read(raw, place, file.name, extension, depth)
+        except DocumentError as error:
+            self.failed.append(FailedPart(place, str(error)))
 
 
-def _rows(raw: bytes, collection: str, source: str) -> ReadResult:
-    rows, failed = read_jsonl(raw, source)
-    documents = [
-        _document(row.content, collection, row.row_id, f"{source}#{row.row_id}", source)
-        for row in rows
-    ]
-    return ReadResult(documents, failed)
+def _bytes(path: Path, source: str, limits: ReadLimits) -> bytes:
+    """All of a file, if it is an ordinary one, not too large, and stays as it is meanwhile."""
+    most = limits.max_file_bytes
+    try:
+        before = path.stat()
+        if not stat.S_ISREG(before.st_mode):
+            raise DocumentError(f"{source} is no ordinary file: name a file")
+        raw = b""
+        if before.st_size <= most:
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                raw = file.read(most + 1)
+                after = os.fstat(file.fileno())
+            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise DocumentError(f"{source} changed while it was read: read it again")
+    except FileNotFoundError as error:
+        raise GoneError(f"{source} cannot be opened: it does not exist (any more)") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no system can have
+        reason = getattr(error, "strerror", None) or error
+        raise DocumentError(
+            f"{source} cannot be opened ({reason}): check its name and its permissions"
+        ) from error
+    if max(len(raw), before.st_size) > most:
+        raise DocumentError(
+            f"{source} has {max(len(raw), before.st_size)} bytes, the limit is {most}: "
+            "split it or raise ingestion.max_file_bytes"
+        )
+    return raw
 
 
-def _document(
-    content: Content, collection: str, document_id: str, source: str, file_source: str
-) -> Document:
-    return Document(
-        collection=collection,
-        document_id=document_id,
-        version=content_version(content.title, content.text, content.metadata),
-        title=content.title or title_from_name(file_source),
-        text=content.text,
-        sources=(source,),
-        page_starts=content.page_starts,
-        metadata=content.metadata,
-    )
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Should a pipe have taken the place of the file, opening it would wait for a writer.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -10,10 +10,13 @@ import codecs
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
-from indexing.readers.content import Content, clean_text
+from indexing.readers.content import Content, Found, clean_text
+from indexing.readers.limits import ReadLimits
 from indexing.readers.text import decode
 from indexing.readers.titles import first_heading, one_line
 from rag.types import FailedPart, Scalar
@@ -21,50 +24,56 @@ from rag.types import FailedPart, Scalar
 MAX_ID_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A good row. `row_id` is the one it gives, else one made from the source and its content."""
-
-    row_id: str
-    content: Content
-
-
-def read_jsonl(raw: bytes, source: str) -> tuple[list[Row], list[FailedPart]]:
-    """The good rows and the bad ones, each in order. Of rows with the same id the first is good.
+def read_jsonl(raw: bytes, source: str, _limits: ReadLimits) -> Iterator[Found]:
+    """The good rows and the bad ones. Of rows with the same id the first is good.
 
     A bad row goes by `source#id` where it has an id that no good row has, else by `source#line-N`.
     """
-    first_lines: dict[str, int] = {}
-    rows: list[Row] = []
+    lines = enumerate(_utf8(raw, source).split(b"\n"), start=1)
+    rows = ((number, partial(_parse, line)) for number, line in lines if line.strip())
+    return read_rows(rows, source, "line")
+
+
+def read_rows(
+    rows: Iterable[tuple[int, Callable[[], object]]], source: str, unit: str
+) -> Iterator[Found]:
+    """The documents in numbered rows, and after them the bad rows. `unit` is what is numbered.
+
+    Each row is given as a function, for it may be found to be bad only when it is asked for.
+    """
+    first_numbers: dict[str, int] = {}
     bad: list[tuple[int, str | None, str]] = []
-    for number, line in enumerate(_utf8(raw, source).split(b"\n"), start=1):
-        if not line.strip():
-            continue
+    for number, row in rows:
         row_id = None
         try:
-            fields = _parse(line)
+            fields = _fields(row())
             row_id = _own_id(fields)
             content = _content(fields)
             key = row_id or _made_id(source, content)
-            if key in first_lines:
-                raise _BadRowError(_repetition(row_id, first_lines[key]))
+            if key in first_numbers:
+                raise _BadRowError(_repetition(row_id, f"{unit} {first_numbers[key]}"))
         except _BadRowError as error:
-            bad.append((number, row_id, str(error)))
+            bad.append((number, row_id or error.row_id, str(error)))
         else:
-            first_lines[key] = number
-            rows.append(Row(key, content))
-    failed = [
-        FailedPart(
-            f"{source}#{f'line-{number}' if row_id is None or row_id in first_lines else row_id}",
-            f"line {number}: {reason}",
-        )
-        for number, row_id, reason in bad
-    ]
-    return rows, failed
+            first_numbers[key] = number
+            yield replace(content, part=key, document_id=key)
+    for number, row_id, reason in bad:
+        known = row_id is not None and row_id not in first_numbers
+        name = row_id if known else f"{unit}-{number}"
+        yield FailedPart(f"{source}#{name}", f"{unit} {number}: {reason}")
 
 
 class _BadRowError(Exception):
-    """Why a row is no document."""
+    """Why a row is no document; `row_id` is the id that it seems to have."""
+
+    def __init__(self, reason: str, row_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.row_id = row_id
+
+
+# In a row that is no JSON: what was indexed under this id before is then known to be still wanted.
+_ID_IN_BROKEN_ROW = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.){1,200}"|\d{1,200}\b)')
+_GREATEST_INTEGER = 2**63 - 1
 
 
 def _utf8(raw: bytes, source: str) -> bytes:
@@ -74,19 +83,29 @@ def _utf8(raw: bytes, source: str) -> bytes:
     return raw.removeprefix(codecs.BOM_UTF8)
 
 
-def _parse(line: bytes) -> Mapping[str, object]:
+def _parse(line: bytes) -> object:
     try:
-        fields = json.loads(line.decode("utf-8"))
+        return json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _BadRowError(
-            f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"
-        ) from error
+        reason = f"byte {error.start + 1} is not UTF-8: save the file as UTF-8"
+        raise _BadRowError(reason, _id_in_broken(line)) from error
     except json.JSONDecodeError as error:
-        raise _BadRowError(f"not JSON at character {error.pos + 1} ({error.msg})") from error
+        reason = f"not JSON at character {error.pos + 1} ({error.msg}): mend the row"
+        raise _BadRowError(reason, _id_in_broken(line)) from error
     except (ValueError, RecursionError) as error:
-        raise _BadRowError(
-            "not JSON that can be read: a number is too long, or it is too deep"
-        ) from error
+        reason = "not JSON that can be read: a number is too long, or it is too deep"
+        raise _BadRowError(reason, _id_in_broken(line)) from error
+
+
+def _id_in_broken(line: bytes) -> str | None:
+    found = _ID_IN_BROKEN_ROW.search(line)
+    try:
+        return None if found is None else _own_id({"id": json.loads(found[1])})
+    except (ValueError, _BadRowError):
+        return None
+
+
+def _fields(fields: object) -> Mapping[str, object]:
     if not isinstance(fields, dict):
         raise _BadRowError(f'{_shown(fields)} is no object: write {{"text": …}}')
     return fields
@@ -125,7 +144,9 @@ def _metadata(fields: Mapping[str, object]) -> dict[str, Scalar]:
     if not isinstance(given, dict):
         raise _BadRowError(f"metadata is {_shown(given)}: give an object")
     metadata: dict[str, Scalar] = {}
-    for key, value in given.items():
+    for key, told in given.items():
+        # No store keeps so great a number exactly.
+        value = str(told) if isinstance(told, int) and abs(told) > _GREATEST_INTEGER else told
         if isinstance(value, float) and not math.isfinite(value):
             raise _BadRowError(f"metadata.{key} is {value}: give a finite number")
         if isinstance(value, str | int | float):
@@ -144,10 +165,10 @@ def _made_id(source: str, content: Content) -> str:
     return f"row_{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
 
 
-def _repetition(row_id: str | None, first_line: int) -> str:
+def _repetition(row_id: str | None, first: str) -> str:
     if row_id is None:
-        return f"the same as line {first_line}: remove it, or give each an id"
-    return f"id {_shown(row_id)} is that of line {first_line}: give each row its own"
+        return f"the same as {first}: remove it, or give each an id"
+    return f"id {_shown(row_id)} is that of {first}: give each row its own"
 
 
 def _shown(value: object) -> str:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from indexing.readers.content import Content, clean_text
+from indexing.readers.limits import ReadLimits
 from indexing.readers.text import decode
 from indexing.readers.titles import FENCE, first_heading, one_line
 from rag.types import Scalar
 
 
-def read_markdown(raw: bytes, source: str) -> Content:
+def read_markdown(raw: bytes, source: str, _limits: ReadLimits) -> Iterator[Content]:
     """The document; title and metadata from its front matter, else its first `# ` heading."""
     front, body = _split_front_matter(clean_text(decode(raw, source)))
     text = clean_text("\n".join(_kept_lines(body.split("\n"))))
     told = front.get("title")
     title = None if told is None else one_line(clean_text(str(told)))
-    return Content(text, title or first_heading(text), metadata=_metadata(front))
+    yield Content(text, title or first_heading(text), metadata=_metadata(front))
 
 
 _FRONT_MATTER = re.compile(r"---\n(.{0,20000}?\n)??(?:---|\.\.\.)(?:\n|\Z)", re.DOTALL)

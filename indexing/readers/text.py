@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 
 from indexing.readers.content import Content, clean_text
+from indexing.readers.limits import ReadLimits
 from indexing.readers.titles import first_heading
 from rag.errors import DocumentError
 
 
-def read_text(raw: bytes, source: str) -> Content:
+def read_text(raw: bytes, source: str, _limits: ReadLimits) -> Iterator[Content]:
     """The text of `raw`, whatever its encoding; its title is its first `# ` heading."""
     text = clean_text(decode(raw, source))
-    return Content(text, first_heading(text))
+    yield Content(text, first_heading(text))
 
 
 def decode(raw: bytes, source: str, declared: str | None = None) -> str:
@@ -24,9 +26,23 @@ def decode(raw: bytes, source: str, declared: str | None = None) -> str:
         if encoding is not None:
             try:
                 return raw.decode(encoding)
-            except (UnicodeDecodeError, LookupError):
+            except (UnicodeError, LookupError):
                 continue
+    if declared is not None and (text := _but_for_some(raw, declared)) is not None:
+        return text
     return _detect(raw, source)
+
+
+def _but_for_some(raw: bytes, declared: str) -> str | None:
+    """The text in the encoding that it says it is in, with marks for a few bytes that are not."""
+    try:
+        text = raw.decode(declared, "replace")
+    except (UnicodeError, LookupError):
+        return None
+    return text if text.count("\N{REPLACEMENT CHARACTER}") * _GOOD_PER_BAD <= len(text) else None
+
+
+_GOOD_PER_BAD = 100
 
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16.

@@ -1,9 +1,10 @@
 """The embedded store: Qdrant's engine in this process, on files in one folder.
 
-Dense vectors (cosine) and BM25-style sparse vectors, whose IDF the engine keeps for each
-collection, answer in one batch: both legs are fetched first, and then each leg scores the union,
-so that every candidate has both scores. Updates go through a write-ahead log. One process at a
-time may hold the folder.
+Dense vectors and BM25-style sparse vectors, whose IDF the engine keeps for each collection, answer
+in one batch: both legs are fetched first, and then each leg scores the union, so that every
+candidate has both scores. Dense vectors come with unit length and are kept as they come, so that
+their dot product is the cosine. Updates go through a write-ahead log. One process at a time may
+hold the folder.
 """
 
 from __future__ import annotations
@@ -20,27 +21,35 @@ from typing import Any, TypeVar
 import numpy as np
 import qdrant_edge as qdrant
 
+from indexing.stores.bm25 import SparseEncoder
 from indexing.stores.payload import (
+    DENSE,
+    EMBEDDING_FIELDS,
+    INDEXED_FIELDS,
+    PARTITION_FIELD,
     SCHEMA_VERSION,
-    chunk_payload,
-    field_path,
+    SPARSE,
+    allowed_values,
+    description,
     full_payload,
-    sparse_text,
+    number_range,
     stored_chunk,
+    stored_embedded_chunk,
+    stored_embedding,
 )
-from rag.errors import (
-    FilterError,
-    RagError,
-    StoreError,
-    StoreLockedError,
-    StoreMismatchError,
+from rag.errors import RagError, StoreError, StoreLockedError, StoreMismatchError
+from rag.types import (
+    Candidate,
+    Document,
+    EmbeddedChunk,
+    Embedding,
+    Scalar,
+    StoredChunk,
+    StoreQuery,
 )
-from rag.types import Candidate, Chunk, EmbeddedChunk, Scalar, StoredChunk, StoreQuery
 
-DENSE, SPARSE = "dense", "sparse"
 _RECORD = "store.json"
-_BM25_AVERAGE_TOKENS = 100.0  # of our chunks, stop words left out
-_UPSERT_BATCH = 256
+_BATCH = 256
 _SCROLL_PAGE = 1_000
 _MOST_COLLECTIONS = 1_000_000
 _OPTIMIZE_FROM_CHUNKS = 20_000  # below, brute force is as fast and exact
@@ -58,9 +67,7 @@ class QdrantEdgeStore:
     def __init__(self, folder: Path, fingerprint: str, dimension: int) -> None:
         self._shard = _open_shard(folder, fingerprint, dimension)
         self._collections = _collections(self._shard)  # may also name some that were emptied
-        self._encoder = qdrant.Bm25(
-            qdrant.Bm25Config(avg_len=_BM25_AVERAGE_TOKENS, language="english", ascii_folding=True)
-        )
+        self._encoder = SparseEncoder()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
 
@@ -74,28 +81,48 @@ class QdrantEdgeStore:
 
     async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
         """Insert, or replace by chunk id; in the write-ahead log when it returns."""
-        for first in range(0, len(chunks), _UPSERT_BATCH):
-            batch = chunks[first : first + _UPSERT_BATCH]
+        for first in range(0, len(chunks), _BATCH):
+            batch = chunks[first : first + _BATCH]
             await self._run(self._writer, partial(self._upsert, batch))
 
-    async def describe(self, chunks: Sequence[Chunk]) -> None:
-        """Replace everything but the vectors of chunks that are there already."""
-        await self._run(self._writer, lambda: self._describe(chunks))
+    async def describe(self, document: Document) -> None:
+        """Replace what the chunks of a document say of it as a whole, in one step for all."""
+        chosen = _document(document.collection, document.document_id)
+        said = description(document)
+        operation = qdrant.UpdateOperation.set_payload_by_filter(chosen, said)
+        await self._run(self._writer, lambda: self._shard.update(operation))
 
-    async def delete(self, chunk_ids: Sequence[str]) -> None:
-        """Remove; ids that are not there are no error."""
-        if chunk_ids:
-            await self._run(self._writer, lambda: self._delete(chunk_ids))
+    async def delete(self, collection: str, document_id: str) -> None:
+        """Remove all chunks of a document; a document without any is no error."""
+        chosen = _document(collection, document_id)
+        await self._run(self._writer, lambda: self._delete(chosen))
+
+    async def delete_stale(self, collection: str, document_id: str, revision: str) -> None:
+        """Remove the chunks of a document that are of another revision."""
+        stale = _document(collection, document_id, must_not=[_equals("revision", revision)])
+        await self._run(self._writer, lambda: self._delete(stale))
+
+    async def embeddings(self, collection: str, contents: Sequence[str]) -> dict[str, Embedding]:
+        """By content, the embeddings that a collection holds already."""
+        found: dict[str, Embedding] = {}
+        for first in range(0, len(contents), _BATCH):
+            wanted = set(contents[first : first + _BATCH])
+            found |= await self._run(self._readers, partial(self._embeddings, collection, wanted))
+        return found
 
     async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
-        """The ids of a document's chunks, sorted."""
-        chosen = _filter(collection, {"document_id": (document_id,)})
+        """The ids of a document's chunks, of all revisions, sorted."""
+        chosen = _document(collection, document_id)
         return await self._run(self._readers, lambda: self._scroll_ids(chosen))
 
     async def count(self, collection: str) -> int:
         """How many chunks a collection holds."""
         request = qdrant.CountRequest(filter=_filter(collection, {}), exact=True)
         return await self._run(self._readers, lambda: self._shard.count(request))
+
+    async def scan(self, after: str | None, limit: int) -> list[EmbeddedChunk]:
+        """The next `limit` chunks of the whole store behind the id `after`, in order of id."""
+        return await self._run(self._readers, lambda: self._scan(after, limit))
 
     async def optimize(self) -> None:
         """Flush, and build the index of a large store: may take tens of seconds."""
@@ -117,25 +144,26 @@ class QdrantEdgeStore:
 
     def _search(self, query: StoreQuery) -> list[Candidate]:
         # where all chunks match, not to check it saves a third of the engine's time
+        # where all chunks match, not to check saves a third of the engine's time
         matches_all = not query.filters and self._collections == {query.collection}
         chosen = None if matches_all else _filter(query.collection, query.filters)
-        idf = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_filter(query.collection, {})))
         dense = qdrant.Query.Nearest(query.vector.tolist(), using=DENSE)
-        sparse = qdrant.Query.Nearest(self._encoder.embed_query(query.text), using=SPARSE)
+        scored: list[tuple[Any, qdrant.SearchParams | None]] = [(dense, None)]
+        terms = self._encoder.question_terms(query.text)
+        if terms is not None:
+            idf = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_filter(query.collection, {})))
+            scored.append((qdrant.Query.Nearest(terms, using=SPARSE), idf))
         legs = [
-            qdrant.Prefetch(limit=query.candidates, query=dense, filter=chosen),
-            qdrant.Prefetch(limit=query.candidates, query=sparse, filter=chosen, params=idf),
+            qdrant.Prefetch(limit=query.candidates, query=asked, filter=chosen, params=params)
+            for asked, params in scored
         ]
         union = 2 * query.candidates
-        by_dense, by_sparse = self._shard.query_batch(
-            qdrant.QueryBatchRequest(
-                [
-                    qdrant.QueryRequest(limit=union, prefetches=legs, query=dense),
-                    qdrant.QueryRequest(limit=union, prefetches=legs, query=sparse, params=idf),
-                ]
-            )
-        )
-        sparse_scores = {point.id: point.score for point in by_sparse}
+        rankings = [
+            qdrant.QueryRequest(limit=union, prefetches=legs, query=asked, params=params)
+            for asked, params in scored
+        ]
+        by_dense, *by_sparse = self._shard.query_batch(qdrant.QueryBatchRequest(rankings))
+        sparse_scores = {point.id: point.score for points in by_sparse for point in points}
         found = [
             Candidate(str(point.id), point.score, sparse_scores.get(point.id, 0.0))
             for point in by_dense
@@ -150,25 +178,49 @@ class QdrantEdgeStore:
     def _upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
         self._collections = self._collections | {embedded.chunk.collection for embedded in chunks}
         points = [
-            qdrant.Point(
-                embedded.chunk.chunk_id,
-                {
-                    DENSE: embedded.embedding.vector.tolist(),
-                    SPARSE: self._encoder.embed_document(sparse_text(embedded.chunk)),
-                },
-                full_payload(embedded),
-            )
+            qdrant.Point(embedded.chunk.chunk_id, self._vectors(embedded), full_payload(embedded))
             for embedded in chunks
         ]
         self._shard.update(qdrant.UpdateOperation.upsert_points(points))
 
-    def _delete(self, chunk_ids: Sequence[str]) -> None:
-        self._shard.update(qdrant.UpdateOperation.delete_points(list(chunk_ids)))
+    def _vectors(self, embedded: EmbeddedChunk) -> dict[str, Any]:
+        vectors: dict[str, Any] = {DENSE: embedded.embedding.vector.tolist()}
+        terms = self._encoder.chunk_terms(embedded.chunk)
+        return vectors if terms is None else {**vectors, SPARSE: terms}
 
-    def _describe(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            payload = chunk_payload(chunk)
-            self._shard.update(qdrant.UpdateOperation.set_payload([chunk.chunk_id], payload))
+    def _delete(self, chosen: qdrant.Filter) -> None:
+        self._shard.update(qdrant.UpdateOperation.delete_points_by_filter(chosen))
+
+    def _embeddings(self, collection: str, wanted: Set[str]) -> dict[str, Embedding]:
+        found: dict[str, Embedding] = {}
+        offset = None
+        while missing := sorted(wanted - found.keys()):
+            content = qdrant.FieldCondition(key="content", match=qdrant.MatchAny(missing))
+            request = qdrant.ScrollRequest(
+                offset=offset,
+                limit=len(missing),
+                filter=qdrant.Filter(must=[_equals(PARTITION_FIELD, collection), content]),
+                with_payload=qdrant.PayloadSelector.Include(list(EMBEDDING_FIELDS)),
+                with_vector=[DENSE],
+            )
+            records, offset = self._shard.scroll(request)
+            for record in records:
+                payload = record.payload or {}
+                found[payload["content"]] = stored_embedding(_dense(record), payload)
+            if offset is None:
+                break
+        return found
+
+    def _scan(self, after: str | None, limit: int) -> list[EmbeddedChunk]:
+        request = qdrant.ScrollRequest(  # the engine begins with the offset itself
+            offset=after, limit=limit + 1, with_payload=True, with_vector=[DENSE]
+        )
+        records, _ = self._shard.scroll(request)
+        return [
+            stored_embedded_chunk(str(record.id), _dense(record), record.payload or {})
+            for record in records
+            if str(record.id) != after
+        ][:limit]
 
     def _scroll_ids(self, chosen: qdrant.Filter) -> list[str]:
         ids: list[str] = []
@@ -213,7 +265,7 @@ def _make_shard(folder: Path, record: Mapping[str, object], dimension: int) -> N
         shutil.rmtree(fresh)
     fresh.mkdir(parents=True)
     shard = qdrant.EdgeShard.create(str(fresh), _shard_config(dimension))
-    for field in ("collection", "document_id"):
+    for field in (PARTITION_FIELD, *INDEXED_FIELDS):
         schema = qdrant.PayloadSchemaType.Keyword
         shard.update(qdrant.UpdateOperation.create_field_index(field, schema))
     shard.close()
@@ -223,7 +275,7 @@ def _make_shard(folder: Path, record: Mapping[str, object], dimension: int) -> N
 
 def _shard_config(dimension: int) -> qdrant.EdgeConfig:
     return qdrant.EdgeConfig(
-        vectors={DENSE: qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)},
+        vectors={DENSE: qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Dot)},
         sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         wal_enabled=True,
     )
@@ -240,18 +292,30 @@ def _check_record(folder: Path, found: Mapping[str, object], wanted: Mapping[str
 
 def _collections(shard: qdrant.EdgeShard) -> Set[str]:
     """The collections that have chunks in the shard."""
-    request = qdrant.FacetRequest(key="collection", limit=_MOST_COLLECTIONS, exact=True)
+    request = qdrant.FacetRequest(key=PARTITION_FIELD, limit=_MOST_COLLECTIONS, exact=True)
     return {str(hit.value) for hit in shard.facet(request).hits}
 
 
 def _filter(collection: str, filters: Mapping[str, tuple[Scalar, ...]]) -> qdrant.Filter:
-    must: list[qdrant.ConditionType] = [_equals("collection", collection)]
-    for field, values in filters.items():
-        path = field_path(field)
-        if not values:  # the engine would take it for no condition
-            raise FilterError(f"the filter {field!r} has no values: give one or more")
+    must: list[qdrant.ConditionType] = [_equals(PARTITION_FIELD, collection)]
+    for path, values in allowed_values(filters):
         must.append(qdrant.Filter(should=[_equals(path, value) for value in values]))
     return qdrant.Filter(must=must)
+
+
+def _document(
+    collection: str, document_id: str, must_not: list[qdrant.ConditionType] | None = None
+) -> qdrant.Filter:
+    """The chunks of a document."""
+    return qdrant.Filter(
+        must=[_equals(PARTITION_FIELD, collection), _equals("document_id", document_id)],
+        must_not=must_not,
+    )
+
+
+def _dense(record: qdrant.Record) -> Any:
+    vectors: Any = record.vector
+    return vectors[DENSE]
 
 
 def _equals(path: str, value: Scalar) -> qdrant.FieldCondition:
@@ -259,6 +323,6 @@ def _equals(path: str, value: Scalar) -> qdrant.FieldCondition:
         flag: Any = np.bool_(value)
         return qdrant.FieldCondition(key=path, match=qdrant.MatchValue(flag))
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < _EXACT_AS_FLOAT):
-        # a range, since 4 matches no 4.0
-        return qdrant.FieldCondition(key=path, range=qdrant.RangeFloat(gte=value, lte=value))
+        low, high = number_range(value)
+        return qdrant.FieldCondition(key=path, range=qdrant.RangeFloat(gte=low, lte=high))
     return qdrant.FieldCondition(key=path, match=qdrant.MatchValue(value))

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-from sqlalchemy import Engine, create_engine
+from fakes import FileLoader, ThreadReader, WordTokenizer
+from sqlalchemy import Engine
 
 from api.http.app import create_app
 from api.settings import Settings
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
-from indexing.readers.by_extension import FileReader
+from api.state.opening import open_state
+from indexing.identity import revision_of
+from indexing.ingesting.parts import Parts
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
 from rag.errors import NotFoundError
 from rag.pipeline import Limits, QuestionPipeline
 from rag.types import (
@@ -35,6 +39,7 @@ from rag.types import (
     Piece,
     Question,
     Span,
+    StoredChunk,
     StoreQuery,
 )
 
@@ -62,15 +67,20 @@ class FakeApplication:
 class WholeDocumentChunker:
     """One chunk for each document."""
 
+    fingerprint = "whole"
+
     def chunk(self, document: Document) -> list[Chunk]:
+        revision = revision_of(document, self.fingerprint)
         return [
             Chunk(
-                chunk_id=f"{document.collection}/{document.document_id}/{document.version}",
+                chunk_id=f"{document.collection}/{document.document_id}/{revision}",
                 collection=document.collection,
                 document_id=document.document_id,
                 version=document.version,
+                revision=revision,
+                content=document.version,
                 title=document.title,
-                source=document.sources[0],
+                sources=document.sources,
                 headings=(),
                 prefix=document.title,
                 start=0,
@@ -99,6 +109,19 @@ class ConstantEmbedder:
         return [Embedding(vector, np.tile(vector, (len(p.spans), 1))) for p in passages]
 
 
+class HeldEmbedder(ConstantEmbedder):
+    """Waits as long as a file is there: a gate for processes."""
+
+    def __init__(self, hold: Path) -> None:
+        super().__init__()
+        self._hold = hold
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        while self._hold.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await super().embed(passages)
+
+
 class MemoryStore:
     """A `ChunkStore` in a dictionary."""
 
@@ -106,17 +129,38 @@ class MemoryStore:
         self.chunks: dict[str, Chunk] = {}
 
     async def search(self, query: StoreQuery) -> list[Candidate]:
-        raise NotImplementedError
+        found = [one for one in self.chunks.values() if one.collection == query.collection]
+        return [Candidate(one.chunk_id, 1.0, 0.0) for one in found]
+
+    async def fetch(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        vectors = np.zeros((1, 2), dtype=np.float32)
+        return [StoredChunk(self.chunks[one], vectors) for one in chunk_ids if one in self.chunks]
 
     async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
         self.chunks.update({one.chunk.chunk_id: one.chunk for one in chunks})
 
-    async def describe(self, chunks: Sequence[Chunk]) -> None:
-        self.chunks.update({chunk.chunk_id: chunk for chunk in chunks})
+    async def describe(self, document: Document) -> None:
+        for chunk_id in await self.chunk_ids(document.collection, document.document_id):
+            self.chunks[chunk_id] = replace(
+                self.chunks[chunk_id],
+                version=document.version,
+                sources=document.sources,
+                metadata=document.metadata,
+            )
 
-    async def delete(self, chunk_ids: Sequence[str]) -> None:
-        for chunk_id in chunk_ids:
-            self.chunks.pop(chunk_id, None)
+    async def delete(self, collection: str, document_id: str) -> None:
+        await self.delete_stale(collection, document_id, "")
+
+    async def delete_stale(self, collection: str, document_id: str, revision: str) -> None:
+        for chunk_id in await self.chunk_ids(collection, document_id):
+            if self.chunks[chunk_id].revision != revision:
+                del self.chunks[chunk_id]
+
+    async def embeddings(self, collection: str, contents: Sequence[str]) -> dict[str, Embedding]:
+        return {}
+
+    async def scan(self, after: str | None, limit: int) -> list[EmbeddedChunk]:
+        raise NotImplementedError
 
     async def chunk_ids(self, collection: str, document_id: str) -> list[str]:
         return sorted(
@@ -206,7 +250,7 @@ def fake_application(
 ) -> FakeApplication:
     """An application over a data folder; each part can be another one."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{settings.data_dir / 'state.db'}")
+    engine = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(engine)
     store = MemoryStore()
     for record in manifest.documents(None):  # what an earlier process indexed
@@ -226,7 +270,16 @@ def fake_application(
             ),
         ),
         ingestion=IngestionPipeline(
-            FileReader(), WholeDocumentChunker(), embedder or ConstantEmbedder(), store, manifest
+            Parts(
+                reader=ThreadReader(),
+                loader=FileLoader(ThreadReader()),
+                chunker=WholeDocumentChunker(),
+                tokenizer=WordTokenizer(),
+                embedder=embedder or ConstantEmbedder(),
+                store=store,
+                manifest=manifest,
+                quotes=Quotes(engine),
+            )
         ),
         manifest=manifest,
         state=engine,

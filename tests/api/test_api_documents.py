@@ -25,7 +25,15 @@ async def test_list_of_all_and_of_one_collection(client: httpx.AsyncClient) -> N
     everything = (await client.get("/v1/documents")).json()["documents"]
     assert [one["collection"] for one in everything] == ["default", "default", "other"]
     (other,) = (await client.get("/v1/documents?collection=other")).json()["documents"]
-    assert set(other) == {"collection", "document_id", "title", "sources", "chunks", "version"}
+    assert set(other) == {
+        "collection",
+        "document_id",
+        "title",
+        "sources",
+        "chunks",
+        "version",
+        "family",
+    }
     assert other["title"] == "Other"
     assert other["sources"] == [f"api:{other['document_id']}"]
 
@@ -54,8 +62,8 @@ async def test_texts_keep_their_ids_and_can_change(client: httpx.AsyncClient) ->
     ]
     submitted = await client.post("/v1/documents", json={"documents": texts})
     assert set(submitted.json()) == {
-        "id", "state", "collection", "created_at", "started_at", "finished_at", "progress",
-        "report", "reason",
+        "id", "state", "collection", "created_at", "started_at", "finished_at", "attempts",
+        "progress", "report", "reason", "can_be_retried",
     }  # fmt: skip
     job = await finish(client, submitted)
     assert job["state"] == "done"
@@ -74,10 +82,12 @@ async def test_forgetting_gives_proof_and_answers_forget_too(client: httpx.Async
     proof = (await client.delete("/v1/documents/refunds")).json()
     assert proof == {
         "document_id": "refunds",
+        "sources": ["api:refunds"],
         "chunks_before": 1,
         "chunks_after": 0,
         "documents_before": 2,
         "documents_after": 1,
+        "found_after": 0,
     }
     assert (await client.get("/v1/documents/refunds")).status_code == 404
     answer = (await client.post("/v1/answers", json={"question": "refunds"})).json()
@@ -90,7 +100,7 @@ async def test_uploads_go_in_under_their_own_names_and_leave_no_copy(
     files = [
         ("files", ("guide.md", b"# Guide\n\nUploaded words.")),
         ("file", ("rows.jsonl", b'{"id": "r1", "text": "A row."}\n{"id": "r2"}\n')),
-        ("files", ("bad.pdf", b"no PDF")),
+        ("files", ("bad.pdf", b"%PDF-1.7\nno PDF")),
         ("files", ("empty.txt", b"")),
         ("files", ("C:\\dir\\..\\program.exe", b"x")),
     ]
@@ -98,18 +108,66 @@ async def test_uploads_go_in_under_their_own_names_and_leave_no_copy(
     job = await finish(client, await client.post("/v1/documents", files=files, data=form))
     assert job["state"] == "done"
     assert outcomes(job) == {
-        "guide.md": "added",
-        "rows.jsonl#r1": "added",
-        "rows.jsonl#r2": "failed",
-        "bad.pdf": "failed",
-        "empty.txt": "failed",
-        "program.exe": "failed",
+        "upload:guide.md": "added",
+        "upload:rows.jsonl#r1": "added",
+        "upload:rows.jsonl#r2": "failed",
+        "upload:bad.pdf": "failed",
+        "upload:empty.txt": "failed",
+        "upload:program.exe": "failed",
     }
     assert all(one["reason"] for one in job["report"]["items"] if one["outcome"] == "failed")
     assert job["report"]["counts"]["failed"] == 4
-    assert list((application.settings.data_dir / "uploads").iterdir()) == []
+    left = (application.settings.data_dir / "uploads").glob("*/*")  # what a retry would take
+    assert {path.name for path in left} == {"rows.jsonl", "bad.pdf", "empty.txt", "program.exe"}
     answer = await client.post("/v1/answers", json={"question": "uploaded", "collection": "up"})
-    assert answer.json()["citations"][0]["source"] == "guide.md"
+    assert answer.json()["citations"][0]["source"] == "upload:guide.md"
+
+
+async def test_an_upload_of_the_same_name_replaces_the_one_before(
+    client: httpx.AsyncClient, application: FakeApplication
+) -> None:
+    for text in (b"# Guide\n\nOld words.", b"# Guide\n\nNew words."):
+        await finish(
+            client, await client.post("/v1/documents", files=[("files", ("guide.md", text))])
+        )
+    listed = (await client.get("/v1/documents")).json()["documents"]
+    (guide,) = (one for one in listed if one["sources"] == ["upload:guide.md"])
+    shown = (await client.get(f"/v1/documents/{guide['document_id']}")).json()
+    assert "New words." in shown["text"]
+    assert list((application.settings.data_dir / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"urls": []}, "urls: list should have at least 1 item"),
+        ({"urls": ["https://example.org/"] * 1_001}, "urls: list should have at most 1000 items"),
+        ({"urls": ["ftp://example.org/a.md"]}, "give one with http:// or https://"),
+        ({"urls": ["example.org"]}, "give one with http:// or https://"),
+        ({"urls": ["https://"]}, "is no address of a page"),
+        ({"urls": ["https://h:99999/"]}, "is no address of a page"),
+        ({"urls": ["https://user:secret@example.org/"]}, "holds a name or password"),
+        ({"urls": ["https://example.org/" + "a" * 2_000]}, "at most 2000 characters"),
+        ({"urls": ["https://e.org/"], "documents": [{"text": "x"}]}, "not both, not none"),
+        ({"collection": "c"}, "give documents, or urls or paths"),
+        ({"documents": [{"text": "x"}], "sync": True}, "sync and dry_run are for urls and paths"),
+    ],
+)
+async def test_bad_urls(client: httpx.AsyncClient, body: dict[str, Any], words: str) -> None:
+    response = await client.post("/v1/documents", json=body)
+    assert response.status_code == 422
+    assert words in response.json()["detail"]
+    assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1  # that of the fixture
+
+
+async def test_urls_need_no_token_and_become_a_job(client: httpx.AsyncClient) -> None:
+    body = {"urls": ["HTTPS://Example.ORG:443/a b#part"], "collection": "web", "sync": True}
+    response = await client.post("/v1/documents", json=body)
+    assert response.status_code == 202
+    job = await finish(client, response)
+    assert job["collection"] == "web"
+    (item,) = job["report"]["items"]  # the fake loader knows no network
+    assert (item["source"], item["outcome"]) == ("https://example.org/a%20b", "failed")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +191,16 @@ async def test_bad_uploads(
     response = await client.post("/v1/documents", files=files, data=form)
     assert response.status_code == 422, response.text
     assert words in response.json()["detail"]
+
+
+async def test_a_disk_that_cannot_take_an_upload(
+    client: httpx.AsyncClient, application: FakeApplication
+) -> None:
+    (application.settings.data_dir / "uploads").touch()  # where a folder should be
+    response = await client.post("/v1/documents", files=[("files", ("a.md", b"x"))])
+    assert response.status_code == 500
+    assert "cannot be kept until they are indexed" in response.json()["detail"]
+    assert len((await client.get("/v1/jobs")).json()["jobs"]) == 1  # that of the fixture
 
 
 async def test_a_form_without_files_is_refused(client: httpx.AsyncClient) -> None:

@@ -13,9 +13,8 @@ from api_fakes import BASE_URL, TEXTS, FakeApplication, client_of, ingest
 
 from api.client import RemoteDoor, ServiceGoneError
 from api.doors import Door, LocalDoor
-from api.http.jobs import INTERRUPTED
 from api.models.inputs import AnswerIn, DocumentsIn
-from indexing.report import Progress
+from indexing.ingesting.report import Progress
 from rag.errors import (
     InputError,
     NotFoundError,
@@ -106,7 +105,9 @@ async def test_ingest_a_missing_path(door: Door, tmp_path: Path) -> None:
         await door.ingest(paths_in(tmp_path / "nope"), ignore)
 
 
-def door_to(*responses: httpx.Response | Exception) -> tuple[RemoteDoor, list[httpx.Request]]:
+def door_to(
+    *responses: httpx.Response | Exception, **options: float
+) -> tuple[RemoteDoor, list[httpx.Request]]:
     """A door to a service that answers so, one after the other."""
     left, seen = list(responses), []
 
@@ -118,13 +119,14 @@ def door_to(*responses: httpx.Response | Exception) -> tuple[RemoteDoor, list[ht
         return response
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url=BASE_URL)
-    return RemoteDoor(client), seen
+    return RemoteDoor(client, **options), seen
 
 
 def job(state: str, **more: Any) -> httpx.Response:
     fields = {
         "id": "job_1", "state": state, "collection": "default", "created_at": "",
         "started_at": None, "finished_at": None, "progress": None, "report": None, "reason": None,
+        "attempts": 1, "can_be_retried": False,
     }  # fmt: skip
     return httpx.Response(202, json=fields | more)
 
@@ -146,7 +148,6 @@ async def test_progress_comes_through_the_service(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "reason", "kind", "words"),
     [
-        ("failed", INTERRUPTED, ServiceGoneError, "interrupted: "),  # and so it is done again
         ("failed", "/x does not exist", ServiceError, "/x does not exist"),
         ("cancelled", None, ServiceError, "the job was cancelled"),
     ],
@@ -158,6 +159,24 @@ async def test_a_job_that_does_not_end_well(
     with pytest.raises(kind, match=words) as caught:
         await door.ingest(paths_in(tmp_path), ignore)
     assert type(caught.value) is kind
+
+
+async def test_a_service_that_comes_back_is_asked_for_the_same_job(tmp_path: Path) -> None:
+    report = {
+        "collection": "default", "counts": {}, "items": [], "chunks": 4, "chunks_embedded": 5,
+        "seconds": 1.0,
+    }  # fmt: skip
+    gone = httpx.ConnectError("refused")
+    door, seen = door_to(job("running"), gone, httpx.ReadError("reset"), job("done", report=report))
+    assert (await door.ingest(paths_in(tmp_path), ignore)).chunks == 4
+    assert {request.url.path for request in seen[1:]} == {"/v1/jobs/job_1"}
+
+
+async def test_a_service_that_stays_away_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    door, _ = door_to(job("running"), httpx.ConnectError("refused"), return_within_s=0)
+    with pytest.raises(ServiceError, match="job_1 goes on when it starts again, as GET") as caught:
+        await door.ingest(paths_in(tmp_path), ignore)
+    assert not isinstance(caught.value, ServiceGoneError)  # which would be tried again
 
 
 async def test_an_overloaded_service_is_waited_for() -> None:

@@ -29,8 +29,8 @@ class Rag:
     def __init__(self, build: Any = fake_application) -> None:
         self._build = build
 
-    def run(self, *arguments: str) -> Any:
-        return CliRunner().invoke(make_app(self._build), list(arguments))
+    def run(self, *arguments: str, stdin: bytes = b"") -> Any:
+        return CliRunner().invoke(make_app(self._build), list(arguments), input=stdin)
 
     def ok(self, *arguments: str) -> str:
         result = self.run(*arguments)
@@ -70,6 +70,7 @@ def test_ingest_prints_a_table_of_outcomes(docs: Path) -> None:
         [" unchanged ", "       0 "],
         [" duplicate ", "       0 "],
         [" removed   ", "       0 "],
+        [" skipped   ", "       0 "],
         [" failed    ", "       1 "],
     ]
     assert "collection default: 2 chunks, 2 of them embedded" in result.stdout
@@ -87,6 +88,52 @@ def test_ingest_json_and_sync(rag: Rag, docs: Path) -> None:
     report = rag.json("ingest", "docs", "--sync")
     assert report["counts"]["removed"] == 1
     assert {item["outcome"] for item in report["items"]} == {"unchanged", "removed"}
+
+
+def test_a_quote_tells_what_ingesting_would_take_and_is_kept_beside_what_it_took(
+    docs: Path,
+) -> None:
+    rag = Rag()
+    plan = rag.json("quote", "docs")
+    assert plan["counts"]["added"] == 2
+    assert {name: plan["quote"][name] for name in ("documents", "chunks", "chunks_embedded")} == {
+        "documents": 2, "chunks": 2, "chunks_embedded": 2
+    }  # fmt: skip
+    assert plan["quote"]["tokens"] > 10
+    assert plan["quote"]["usd"] == "0"
+    assert rag.json("documents") == []
+    told = rag.ok("quote", "docs")
+    assert "2 chunks to write; 2 are new, and embedding their" in told
+    assert "tokens costs $0; about" in told
+    assert "(quoted: 2 chunks, " in rag.ok("ingest", "docs")
+    assert rag.json("ingest", "docs")["quote"] is None
+    assert rag.json("ingest", "docs", "--dry-run")["quote"]["chunks"] == 0
+
+
+def test_what_is_no_document_is_skipped_and_said(docs: Path) -> None:
+    for name in ("a.png", "b.png", "c.exe"):
+        (docs / name).write_bytes(b"x")
+    told = Rag().ok("ingest", "docs")
+    assert "│ skipped   │       3 │" in told
+    assert "skipped: 2 " in told
+    assert ".png" in told
+
+
+def test_standard_input_is_a_file_of_the_name_that_it_is_given(docs: Path) -> None:
+    rag = Rag()
+    result = rag.run("ingest", "-", "--name", "notes.txt", "--json", stdin=b"Parking is free.")
+    [item] = json.loads(result.stdout)["items"]
+    assert (item["outcome"], item["source"]) == ("added", "upload:notes.txt")
+    result = rag.run("ingest", "-", "--name", "notes.txt", stdin=b"Parking costs money.")
+    assert "│ changed   │       1 │" in result.stdout
+    assert rag.run("ingest", "-", stdin=b"").exit_code == 1
+    assert "is empty" in rag.run("ingest", "-", stdin=b"").stdout
+    assert len(rag.json("documents")) == 1
+
+
+def test_globs_take_what_matches(docs: Path) -> None:
+    report = Rag().json("ingest", "docs/*.md")
+    assert [Path(item["source"]).name for item in report["items"]] == ["refunds.md"]
 
 
 def test_a_document_is_the_same_from_every_folder(
@@ -124,8 +171,14 @@ def test_documents_and_forget(rag: Rag) -> None:
     table = rag.ok("documents", "--collection", "default")
     first, second = (one["document_id"] for one in listed)
     assert first in table
-    (proof,) = rag.json("forget", first)
-    assert (proof["chunks_before"], proof["chunks_after"]) == (1, 0)
+    result = rag.run("forget", first, "--json")
+    (proof,) = json.loads(result.stdout)
+    assert (proof["chunks_before"], proof["chunks_after"], proof["found_after"]) == (1, 0, 0)
+    [source] = proof["sources"]
+    assert result.stderr == (
+        f"note: {source} is still there: the next ingestion of it brings it back\n"
+    )
+    Path(listed[1]["sources"][0]).unlink()
     assert second in rag.ok("forget", second)
     assert rag.ok("documents").strip() == "no documents: `rag ingest PATH` brings some in"
     assert rag.json("documents") == []
@@ -157,7 +210,14 @@ def test_config_shows_settings_and_tiers(monkeypatch: pytest.MonkeyPatch) -> Non
         (["ask", "x", "--max-context-tokens", "0"], "max_context_tokens: 0 does not fit"),
         (["ingest", "nope.md"], "nope.md does not exist"),
         (["ingest", "docs", "nope"], "nope does not exist"),
-        (["ingest", "https://example.com/a"], "is a URL, not supported yet: download it"),
+        (["ingest", "ftp://example.com/a"], "is no page of the web: give http:// or https://"),
+        (["ingest", "https://a:b@example.com/"], "holds a name or password"),
+        (["ingest", "docs/*.pdf"], "nothing matches"),
+        (["ingest", "-", "docs"], "- is standard input, read once: give it alone"),
+        (["ingest", "-", "--dry-run"], "- is standard input, read once: give it alone"),
+        (["ingest", "docs", "--watch", "--dry-run"], "give one of them"),
+        (["quote", "nope.md"], "nope.md does not exist"),
+        (["quote", "-"], "- is standard input"),
         (["ingest", "docs", "-c", ""], "collection: '' does not fit"),
         (["forget", "nope"], "no document 'nope'"),
         (["documents", "-c", "nope"], "no collection 'nope': there are default"),
@@ -211,6 +271,8 @@ def test_an_error_of_the_start_is_one_line_and_frees_the_folder() -> None:
 
 def test_help_names_every_command() -> None:
     text = Rag().ok("--help")
-    for command in ("ingest", "ask", "serve", "documents", "forget", "config"):
+    for command in (
+        "ingest", "quote", "ask", "serve", "documents", "forget", "migrate", "config"
+    ):  # fmt: skip
         assert command in text
         assert "--json" in Rag().ok(command, "--help")

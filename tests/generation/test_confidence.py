@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.settings import AnswerSettings
+from api.setting_groups import AnswerSettings
 from generation.deciding.confidence import LogisticConfidence, Signals
 
 RECORD = json.loads(files("generation.deciding").joinpath("confidence.json").read_text())

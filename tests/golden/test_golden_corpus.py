@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from api.build import build
-from api.settings import AnswerSettings, Settings
+from api.setting_groups import AnswerSettings
+from api.settings import Settings
 from indexing.embedding.packaged import PackagedEmbedder
 from rag.errors import NotFoundError
 from rag.types import Answer, Hit, Question
@@ -69,7 +70,7 @@ class Golden:
 async def ask_everything(folder: Path) -> Golden:
     """Twice: as the settings are, and with nothing ever refused."""
     application = build(Settings(data_dir=folder))
-    report = await application.ingestion.ingest([CORPUS], "help")
+    report = await application.ingestion.ingest([str(CORPUS)], "help")
     assert not [item for item in report.items if item.outcome == "failed"]
     records = application.manifest.documents("help")
     texts = {

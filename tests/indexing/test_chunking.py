@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from indexing.chunking import MIN_CHUNK_TOKENS, StructuralChunker, passage_of
 from indexing.embedding.packaged import MODEL_TOKENS, PackagedTokenizer
 from indexing.identity import content_version
-from indexing.readers.by_extension import FileReader, discover
+from indexing.loading.discovery import discover
+from indexing.readers.by_extension import read_file
+from indexing.readers.limits import ReadLimits
 from rag.errors import DocumentError, SettingsError
 from rag.ports import Chunker, Tokenizer
 from rag.types import Chunk, Document, Span
@@ -148,14 +150,22 @@ def test_no_cut_within_a_word_makes_a_chunk_too_long(text: str) -> None:
         assert len(tokenizer.token_spans(passage_of(chunk).text)) <= MIN_CHUNK_TOKENS
 
 
+def test_a_word_without_an_end_is_cut_by_its_characters(tokenizer: PackagedTokenizer) -> None:
+    """To the model it is one unknown token, however long it is."""
+    for text in ("x" * 200_000, f"Here it comes: {'y' * 50_000} and that was it. " * 2):
+        whole = document(text)
+        chunks = StructuralChunker(tokenizer, CHUNK_TOKENS).chunk(whole)
+        check_chunks(chunks, whole)
+        assert max(len(chunk.text) for chunk in chunks) <= 32 * CHUNK_TOKENS + 32
+
+
 # Real documents
 
 
 def real_documents(folder: Path) -> Iterator[Document]:
-    reader = FileReader()
-    for path in discover([folder]):
+    for source in discover([str(folder)]).sources:
         with suppress(DocumentError):  # two pages hold nothing but a list that a site fills
-            yield from reader.read(path, "help", path.name).documents
+            yield from read_file(Path(source), "help", source, ReadLimits()).documents
 
 
 @pytest.mark.parametrize("name", ["docs_helm", "docs_prometheus"])
@@ -304,12 +314,28 @@ def test_ids_are_the_same_in_every_run(tokenizer: PackagedTokenizer) -> None:
     assert chunk.chunk_id == chunked(tokenizer, "One sentence.")[0].chunk_id
 
 
-def test_a_chunk_that_moves_keeps_its_id(tokenizer: PackagedTokenizer) -> None:
+def test_a_chunk_that_moves_keeps_its_content_and_takes_another_id(
+    tokenizer: PackagedTokenizer,
+) -> None:
     sections = [f"# S{number}\n\n{words(150, f'w{number}')}\n\n" for number in range(6)]
     before = chunked(tokenizer, "".join(sections))
     after = chunked(tokenizer, "".join(["# New\n\n", words(180, "new"), "\n\n", *sections]))
-    kept = {chunk.chunk_id for chunk in before} & {chunk.chunk_id for chunk in after}
+    kept = {chunk.content for chunk in before} & {chunk.content for chunk in after}
     assert len(kept) >= len(before) - 1
+    assert {chunk.chunk_id for chunk in before}.isdisjoint(chunk.chunk_id for chunk in after)
+
+
+def test_a_revision_is_that_of_all_chunks_and_of_what_they_are_cut_from(
+    tokenizer: PackagedTokenizer,
+) -> None:
+    chunker = StructuralChunker(tokenizer, CHUNK_TOKENS)
+    whole = document(words(600))
+    [revision] = {chunk.revision for chunk in chunker.chunk(whole)}
+    for same in ({"metadata": {"lang": "en"}}, {"sources": ("other.md",)}, {"version": "v2"}):
+        assert chunker.chunk(replace(whole, **same))[0].revision == revision
+    for other in ({"title": "Other"}, {"text": words(601)}, {"page_starts": (0, 5)}):
+        assert chunker.chunk(replace(whole, **other))[0].revision != revision
+    assert StructuralChunker(tokenizer, 100).chunk(whole)[0].revision != revision
 
 
 @pytest.mark.parametrize(

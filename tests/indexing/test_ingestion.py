@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import GatedEmbedder, Indexing, MakeIndexing
+from fakes import GatedEmbedder, HashingEmbedder, Indexing, MakeIndexing
 
 from indexing.embedding.packaged import PackagedEmbedder
 from indexing.identity import content_version, document_id_for
-from indexing.report import IngestionReport, Progress
+from indexing.ingesting.report import IngestionReport, Progress
 from rag.errors import InputError, NotFoundError, StoreError
-from rag.types import Chunk, Document, Passage, StoreQuery
+from rag.types import Chunk, Document, Embedding, Passage, StoreQuery
 
 SECTION = "Sentence {n} of the {what} is about {what} number {n} and nothing else at all. "
 
@@ -85,7 +85,8 @@ async def check_in_step(index: Indexing, collection: str = "help") -> None:
             if chunk.document_id == record.document_id:
                 assert chunk.text == document.text[chunk.start : chunk.end]
                 assert chunk.version == document.version
-                assert chunk.source == document.sources[0]
+                assert chunk.sources == document.sources
+                assert chunk.family == document.family
                 assert chunk.metadata == document.metadata
 
 
@@ -117,10 +118,11 @@ def index(make_indexing: MakeIndexing) -> Indexing:
 async def test_added_then_unchanged_then_changed(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
     write(root / "sub" / "b.txt", prose("bears"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "added", "sub/b.txt": "added"}
     assert report.counts() == {
-        "added": 2, "changed": 0, "unchanged": 0, "duplicate": 0, "removed": 0, "failed": 0
+        "added": 2, "changed": 0, "unchanged": 0, "duplicate": 0, "removed": 0, "skipped": 0,
+        "failed": 0,
     }  # fmt: skip
     assert (report.chunks, report.chunks_embedded) == (2, 2)
     assert report.seconds > 0
@@ -128,12 +130,12 @@ async def test_added_then_unchanged_then_changed(index: Indexing, root: Path) ->
     await check_in_step(index)
 
     index.embedder.forget()
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "unchanged", "sub/b.txt": "unchanged"}
     assert index.embedder.texts == []
 
     write(root / "a.md", prose("avocados"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "changed", "sub/b.txt": "unchanged"}
     assert report.items[0].document_id == document_id_for(str(root / "a.md"))
     assert len(index.embedder.texts) == 1
@@ -143,10 +145,10 @@ async def test_added_then_unchanged_then_changed(index: Indexing, root: Path) ->
 
 async def test_a_file_that_only_looks_changed_is_unchanged(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     index.embedder.forget()
     write(root / "a.md", prose("apples") + "   \r\n\n")
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "unchanged"}
     assert index.embedder.texts == []
     await check_in_step(index)
@@ -155,13 +157,13 @@ async def test_a_file_that_only_looks_changed_is_unchanged(index: Indexing, root
 async def test_new_metadata_is_a_change_that_embeds_nothing(index: Indexing, root: Path) -> None:
     row = {"id": "r1", "title": "T", "text": prose("apples")}
     write_rows(root / "a.jsonl", [row | {"metadata": {"lang": "en", "old": 1}}])
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     index.embedder.forget()
     write_rows(root / "a.jsonl", [row | {"metadata": {"lang": "de"}}])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.jsonl#r1": "changed"}
     assert index.embedder.texts == []
-    assert (report.chunks, report.chunks_embedded) == (1, 0)
+    assert (report.chunks, report.chunks_embedded) == (0, 0)
     [chunk] = await all_chunks(index)
     assert chunk.metadata == {"lang": "de"}
     await check_in_step(index)
@@ -172,14 +174,14 @@ async def test_a_change_of_one_paragraph_embeds_only_what_it_touches(
 ) -> None:
     sections = [f"## Section {n}\n\n{prose(f'topic{n}', 12)}\n\n" for n in range(40)]
     write(root / "long.md", "# Long\n\n" + "".join(sections))
-    first = await index.pipeline.ingest([root], "help")
+    first = await index.pipeline.ingest([str(root)], "help")
     assert first.chunks >= 40
     index.embedder.forget()
     sections[20] = sections[20].replace(
         "Sentence 5", "A wholly new sentence stands here. Sentence 5"
     )
     write(root / "long.md", "# Long\n\n" + "".join(sections))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"long.md": "changed"}
     assert 1 <= report.chunks_embedded == len(index.embedder.texts) <= 3
     await check_in_step(index)
@@ -189,7 +191,7 @@ async def test_a_document_longer_than_a_batch(index: Indexing, root: Path) -> No
     text = "# Long\n\n" + "".join(f"## S{n}\n\n{prose(f'topic{n}', 14)}\n\n" for n in range(300))
     write(root / "long.md", text)
     write(root / "short.md", prose("apples"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert report.chunks > 256
     await check_in_step(index)
 
@@ -200,7 +202,7 @@ async def test_a_failing_file_keeps_no_other_out(index: Indexing, root: Path) ->
     (root / "broken.pdf").write_bytes(b"%PDF-1.7 nothing more")
     write_rows(root / "rows.jsonl", [{"id": "r1", "text": prose("bears")}, "{not JSON"])
     write(root / "z.md", prose("zebras"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {
         "a.md": "added",
         "broken.pdf": "failed",
@@ -211,20 +213,20 @@ async def test_a_failing_file_keeps_no_other_out(index: Indexing, root: Path) ->
     }
     assert all(item.reason for item in report.items if item.outcome == "failed")
     await check_in_step(index)
-    again = await index.pipeline.ingest([root], "help")
+    again = await index.pipeline.ingest([str(root)], "help")
     assert Counter(item.outcome for item in again.items)["failed"] == 3
     await check_in_step(index)
 
 
 async def test_a_file_that_fails_later_keeps_what_was_indexed(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "a.md", "")
-    report = await index.pipeline.ingest_and_sync([root], "help")
+    report = await index.pipeline.ingest_and_sync([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "failed"}
     assert list((await texts_by_document(index)).values()) == [prose("apples")]
     write(root / "a.md", prose("apples"))
-    assert outcomes(await index.pipeline.ingest([root], "help"), root) == {"a.md": "unchanged"}
+    assert outcomes(await index.pipeline.ingest([str(root)], "help"), root) == {"a.md": "unchanged"}
 
 
 async def test_a_path_that_is_not_there_is_refused_before_anything_is_done(
@@ -232,12 +234,12 @@ async def test_a_path_that_is_not_there_is_refused_before_anything_is_done(
 ) -> None:
     write(root / "a.md", prose("apples"))
     with pytest.raises(InputError, match=r"nowhere.* does not exist"):
-        await index.pipeline.ingest([root, root / "nowhere"], "help")
+        await index.pipeline.ingest([str(root), str(root / "nowhere")], "help")
     assert index.manifest.count("help") == 0
 
 
 async def test_nothing_to_ingest_is_no_error(index: Indexing, root: Path) -> None:
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert (report.items, report.chunks) == ((), 0)
     assert (await index.pipeline.ingest_documents([], "help")).items == ()
 
@@ -245,7 +247,7 @@ async def test_nothing_to_ingest_is_no_error(index: Indexing, root: Path) -> Non
 async def test_collections_are_apart(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
     for collection in ("help", "other"):
-        report = await index.pipeline.ingest([root], collection)
+        report = await index.pipeline.ingest([str(root)], collection)
         assert outcomes(report, root) == {"a.md": "added"}
         await check_in_step(index, collection)
     [report] = await index.pipeline.forget("other", [document_id_for(str(root / "a.md"))])
@@ -261,11 +263,11 @@ async def test_identical_content_is_stored_once_with_all_its_sources(
 ) -> None:
     for name in ("a.md", "b.md", "sub/c.md"):
         write(root / name, prose("apples"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {
         "a.md": "added", "b.md": "duplicate", "sub/c.md": "duplicate"
     }  # fmt: skip
-    assert report.items[1].reason == f"same content as {report.items[0].document_id}"
+    assert report.items[1].reason == f"says the same as {report.items[0].document_id}"
     assert sources(index, root) == {prose("apples")[:20]: ["a.md", "b.md", "sub/c.md"]}
     assert len(index.embedder.texts) == 1
     await check_in_step(index)
@@ -273,14 +275,14 @@ async def test_identical_content_is_stored_once_with_all_its_sources(
 
 async def test_identical_content_of_a_later_run(index: Indexing, root: Path) -> None:
     write(root / "b.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     index.embedder.forget()
     write(root / "a.md", prose("apples"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "duplicate", "b.md": "unchanged"}
     assert index.embedder.texts == []
     assert sources(index, root) == {prose("apples")[:20]: ["b.md", "a.md"]}
-    again = await index.pipeline.ingest([root], "help")
+    again = await index.pipeline.ingest([str(root)], "help")
     assert set(outcomes(again, root).values()) == {"unchanged"}
     await check_in_step(index)
 
@@ -290,9 +292,9 @@ async def test_a_file_that_becomes_a_duplicate_leaves_its_old_content(
 ) -> None:
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("bears"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "b.md", prose("apples"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "unchanged", "b.md": "duplicate"}
     assert list((await texts_by_document(index)).values()) == [prose("apples")]
     await check_in_step(index)
@@ -303,9 +305,9 @@ async def test_a_duplicate_that_changes_becomes_a_document_of_its_own(
 ) -> None:
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "b.md", prose("bears"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "unchanged", "b.md": "changed"}
     assert sources(index, root) == {
         prose("apples")[:20]: ["a.md"], prose("bears")[:20]: ["b.md"]
@@ -318,16 +320,16 @@ async def test_when_the_first_of_the_duplicates_changes_the_others_keep_the_cont
 ) -> None:
     for name in ("a.md", "b.md", "c.md"):
         write(root / name, prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "a.md", prose("avocados"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "changed", "b.md": "unchanged", "c.md": "unchanged"}
     assert sources(index, root) == {
         "Sentence 0 of the ap": ["b.md", "c.md"], "Sentence 0 of the av": ["a.md"]
     }  # fmt: skip
     await check_in_step(index)
     write(root / "a.md", prose("apples"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root)["a.md"] == "duplicate"
     assert sources(index, root) == {"Sentence 0 of the ap": ["b.md", "c.md", "a.md"]}
     await check_in_step(index)
@@ -338,10 +340,10 @@ async def test_a_file_that_changes_while_its_old_content_appears_elsewhere(
 ) -> None:
     """`cp a.md a_old.md`, then edit a.md: both are indexed."""
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     shutil.copy(root / "a.md", root / "a_old.md")
     write(root / "a.md", prose("bears"))
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "changed", "a_old.md": "added"}
     assert sources(index, root) == {
         prose("apples")[:20]: ["a_old.md"], prose("bears")[:20]: ["a.md"]
@@ -352,15 +354,15 @@ async def test_a_file_that_changes_while_its_old_content_appears_elsewhere(
 async def test_two_files_that_swap_their_contents(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("bears"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "a.md", prose("bears"))
     write(root / "b.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     assert sources(index, root) == {
         prose("apples")[:20]: ["b.md"], prose("bears")[:20]: ["a.md"]
     }  # fmt: skip
     await check_in_step(index)
-    again = await index.pipeline.ingest([root], "help")
+    again = await index.pipeline.ingest([str(root)], "help")
     assert set(outcomes(again, root).values()) == {"unchanged"}
 
 
@@ -368,11 +370,11 @@ async def test_an_heir_takes_no_id_that_another_document_has(index: Indexing, ro
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("bears"))
     write(root / "c.md", prose("bears"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "b.md", prose("apples"))  # c.md keeps what was the document of b.md
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write(root / "a.md", prose("avocados"))  # b.md is to keep the apples
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     assert sources(index, root) == {
         "Sentence 0 of the ap": ["b.md"],
         "Sentence 0 of the av": ["a.md"],
@@ -389,13 +391,13 @@ async def test_sync_removes_what_is_gone_and_only_under_the_roots(
 ) -> None:
     for name in ("one/a.md", "one/deep/b.md", "one_more/c.md", "two/d.md"):
         write(root / name, prose(name))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     for name in ("one/a.md", "one/deep/b.md", "one_more/c.md", "two/d.md"):
         (root / name).unlink()
     write(root / "one" / "new.md", prose("new"))
-    report = await index.pipeline.ingest([root / "one"], "help")
+    report = await index.pipeline.ingest([str(root / "one")], "help")
     assert outcomes(report, root) == {"one/new.md": "added"}
-    report = await index.pipeline.ingest_and_sync([root / "one"], "help")
+    report = await index.pipeline.ingest_and_sync([str(root / "one")], "help")
     assert outcomes(report, root) == {
         "one/a.md": "removed", "one/deep/b.md": "removed", "one/new.md": "unchanged"
     }  # fmt: skip
@@ -403,7 +405,7 @@ async def test_sync_removes_what_is_gone_and_only_under_the_roots(
         prose("new"), prose("one_more/c.md"), prose("two/d.md")
     }  # fmt: skip
     await check_in_step(index)
-    report = await index.pipeline.ingest_and_sync([root], "help")
+    report = await index.pipeline.ingest_and_sync([str(root)], "help")
     assert list((await texts_by_document(index)).values()) == [prose("new")]
     await check_in_step(index)
 
@@ -412,9 +414,9 @@ async def test_sync_of_one_collection_leaves_the_others(index: Indexing, root: P
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("bears"))
     for collection in ("help", "other"):
-        await index.pipeline.ingest([root], collection)
+        await index.pipeline.ingest([str(root)], collection)
     (root / "a.md").unlink()
-    await index.pipeline.ingest_and_sync([root], "help")
+    await index.pipeline.ingest_and_sync([str(root)], "help")
     assert (index.manifest.count("help"), index.manifest.count("other")) == (1, 2)
     await check_in_step(index, "other")
 
@@ -422,17 +424,17 @@ async def test_sync_of_one_collection_leaves_the_others(index: Indexing, root: P
 async def test_sync_removes_no_uploaded_text(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
     await index.pipeline.ingest_documents([text_document("memo", prose("memos"))], "help")
-    await index.pipeline.ingest_and_sync([root, Path("/") / "proc" / "self" / "fdinfo"], "help")
+    await index.pipeline.ingest_and_sync([str(root), "/proc/self/fdinfo"], "help")
     assert index.manifest.count("help") == 2
 
 
 async def test_the_first_of_the_duplicates_is_removed(index: Indexing, root: Path) -> None:
     for name in ("a.md", "b.md", "c.md"):
         write(root / name, prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     index.embedder.forget()
     (root / "a.md").unlink()
-    report = await index.pipeline.ingest_and_sync([root], "help")
+    report = await index.pipeline.ingest_and_sync([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "removed", "b.md": "unchanged", "c.md": "unchanged"}
     assert sources(index, root) == {prose("apples")[:20]: ["b.md", "c.md"]}
     assert index.embedder.texts == []
@@ -441,10 +443,10 @@ async def test_the_first_of_the_duplicates_is_removed(index: Indexing, root: Pat
 
 async def test_a_renamed_file_keeps_its_document(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
-    first = await index.pipeline.ingest([root], "help")
+    first = await index.pipeline.ingest([str(root)], "help")
     index.embedder.forget()
     (root / "a.md").rename(root / "b.md")
-    report = await index.pipeline.ingest_and_sync([root], "help")
+    report = await index.pipeline.ingest_and_sync([str(root)], "help")
     assert outcomes(report, root) == {"a.md": "removed", "b.md": "duplicate"}
     assert index.embedder.texts == []
     [record] = index.manifest.documents("help")
@@ -456,12 +458,12 @@ async def test_a_renamed_file_keeps_its_document(index: Indexing, root: Path) ->
 async def test_a_new_file_in_the_place_of_a_renamed_one(index: Indexing, root: Path) -> None:
     """Its id is taken by the renamed file; it changes twice, and leaves nothing behind."""
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     (root / "a.md").rename(root / "b.md")
-    await index.pipeline.ingest_and_sync([root], "help")
+    await index.pipeline.ingest_and_sync([str(root)], "help")
     for what in ("cherries", "dates", "figs"):
         write(root / "a.md", prose(what))
-        report = await index.pipeline.ingest_and_sync([root], "help")
+        report = await index.pipeline.ingest_and_sync([str(root)], "help")
         assert outcomes(report, root)["b.md"] == "unchanged"
         assert set((await texts_by_document(index)).values()) == {prose("apples"), prose(what)}
         await check_in_step(index)
@@ -470,9 +472,9 @@ async def test_a_new_file_in_the_place_of_a_renamed_one(index: Indexing, root: P
 async def test_a_row_that_is_gone_from_its_file_is_removed(index: Indexing, root: Path) -> None:
     rows = [{"id": f"r{n}", "text": prose(f"topic{n}")} for n in range(4)]
     write_rows(root / "rows.jsonl", rows)
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write_rows(root / "rows.jsonl", [rows[0], rows[3]])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"rows.jsonl#r0": "unchanged", "rows.jsonl#r3": "unchanged"}
     assert set(await texts_by_document(index)) == {"r0", "r3"}
     await check_in_step(index)
@@ -481,9 +483,9 @@ async def test_a_row_that_is_gone_from_its_file_is_removed(index: Indexing, root
 async def test_a_row_that_fails_now_keeps_what_was_indexed(index: Indexing, root: Path) -> None:
     rows = [{"id": "r0", "text": prose("apples")}, {"id": "r1", "text": prose("bears")}]
     write_rows(root / "rows.jsonl", rows)
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write_rows(root / "rows.jsonl", [rows[0], {"id": "r1", "text": 5}])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"rows.jsonl#r0": "unchanged", "rows.jsonl#r1": "failed"}
     assert set(await texts_by_document(index)) == {"r0", "r1"}
 
@@ -496,15 +498,15 @@ async def test_an_id_that_another_file_holds_is_refused_until_it_is_free(
 ) -> None:
     write_rows(root / "a.jsonl", [{"id": "x", "text": prose("apples")}])
     write_rows(root / "b.jsonl", [{"id": "x", "text": prose("bears")}])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.jsonl#x": "added", "b.jsonl#x": "failed"}
     assert "the id 'x' is taken by" in str(report.items[1].reason)
     await check_in_step(index)
-    again = await index.pipeline.ingest([root], "help")
+    again = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(again, root) == {"a.jsonl": "unchanged", "b.jsonl#x": "failed"}
     (root / "a.jsonl").unlink()
-    await index.pipeline.ingest_and_sync([root], "help")
-    last = await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest_and_sync([str(root)], "help")
+    last = await index.pipeline.ingest([str(root)], "help")
     assert "failed" not in outcomes(last, root).values()
     assert await texts_by_document(index) == {"x": prose("bears")}
     await check_in_step(index)
@@ -516,9 +518,9 @@ async def test_rows_of_one_id_and_content_in_two_files_of_which_one_changes(
     """Two texts cannot have one id: the changed one is refused, and neither is lost."""
     for name in ("a.jsonl", "b.jsonl"):
         write_rows(root / name, [{"id": "x", "text": prose("apples")}])
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write_rows(root / "a.jsonl", [{"id": "x", "text": prose("bears")}])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {"a.jsonl#x": "failed", "b.jsonl": "unchanged"}
     assert await texts_by_document(index) == {"x": prose("apples")}
     await check_in_step(index)
@@ -527,10 +529,10 @@ async def test_rows_of_one_id_and_content_in_two_files_of_which_one_changes(
 async def test_a_row_that_moves_to_another_file_and_changes(index: Indexing, root: Path) -> None:
     write_rows(root / "a.jsonl", [{"id": i, "text": prose(i)} for i in ("x", "y")])
     write_rows(root / "b.jsonl", [{"id": "z", "text": prose("z")}])
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     write_rows(root / "a.jsonl", [{"id": "y", "text": prose("y")}])
     write_rows(root / "b.jsonl", [{"id": i, "text": prose(f"{i} new")} for i in ("x", "z")])
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root) == {
         "a.jsonl#y": "unchanged", "b.jsonl#x": "added", "b.jsonl#z": "changed"
     }  # fmt: skip
@@ -580,11 +582,10 @@ async def test_a_dry_run_writes_nothing_and_foretells_every_outcome(
     for name in ("a.md", "b.md", "c.md", "old.md", "one.md", "two.md", "same.md"):
         write(root / name, prose("apples" if name in ("b.md", "c.md") else name))
     write_rows(root / "rows.jsonl", [{"id": i, "text": prose(i)} for i in ("x", "y")])
-    first = await index.pipeline.plan([root], "help")
+    first = await index.pipeline.plan([str(root)], "help")
     assert index.manifest.documents(None) == []
     assert await index.store.count("help") == 0
-    assert index.embedder.texts == []
-    assert outcomes(first, root) == outcomes(await index.pipeline.ingest([root], "help"), root)
+    assert outcomes(first, root) == outcomes(await index.pipeline.ingest([str(root)], "help"), root)
 
     shutil.copy(root / "a.md", root / "a_old.md")  # the old content appears elsewhere
     write(root / "a.md", prose("avocados"))
@@ -598,24 +599,26 @@ async def test_a_dry_run_writes_nothing_and_foretells_every_outcome(
     write_rows(root / "s.jsonl", [{"id": i, "text": prose(f"{i} new")} for i in ("x", "y", "w")])
     write_rows(root / "t.jsonl", [{"id": i, "text": prose(f"{i} other")} for i in ("w", "v")])
     before = await state_of(index)
-    index.embedder.forget()
-    plan = await index.pipeline.plan([root], "help")
-    assert index.embedder.texts == []
+    plan = await index.pipeline.plan([str(root)], "help")
     assert await state_of(index) == before
-    assert plan.chunks_embedded == 0
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(plan, root) == outcomes(report, root)
-    assert plan.chunks == report.chunks
+    assert (plan.chunks, plan.chunks_embedded) == (report.chunks, report.chunks_embedded)
+    assert 0 < plan.chunks_embedded < plan.chunks  # content that moves is embedded once
+    assert plan.quote is not None
+    assert (plan.quote.chunks, plan.quote.usd) == (plan.chunks, 0)
+    assert report.quote == plan.quote
+    assert (await index.pipeline.ingest([str(root)], "help")).quote is None
     await check_in_step(index)
 
 
 async def test_a_dry_run_of_a_sync_foretells_what_is_removed(index: Indexing, root: Path) -> None:
     for name in ("a.md", "b.md"):
         write(root / name, prose(name))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     (root / "a.md").unlink()
     before = await state_of(index)
-    plan = await index.pipeline.plan_sync([root], "help")
+    plan = await index.pipeline.plan_sync([str(root)], "help")
     assert outcomes(plan, root) == {"a.md": "removed", "b.md": "unchanged"}
     assert await state_of(index) == before
 
@@ -629,7 +632,7 @@ async def state_of(index: Indexing, collection: str = "help") -> Any:
         index.manifest.documents(collection),
         [index.manifest.document(collection, name) for name in ids],
         [index.manifest.places(collection, name) for name in ids],
-        [index.manifest.file_hash(collection, file) for file in index.manifest.files(collection)],
+        index.manifest.marks(collection),
     )
 
 
@@ -639,7 +642,7 @@ async def state_of(index: Indexing, collection: str = "help") -> Any:
 async def test_forgetting_deletes_everywhere_and_proves_it(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples", 60))
     write(root / "b.md", prose("bears"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     document_id = document_id_for(str(root / "a.md"))
     [report] = await index.pipeline.forget("help", [document_id])
     assert report.document_id == document_id
@@ -649,7 +652,7 @@ async def test_forgetting_deletes_everywhere_and_proves_it(index: Indexing, root
     await check_in_step(index)
     with pytest.raises(NotFoundError, match=f"no document '{document_id}' in collection 'help'"):
         await index.pipeline.forget("help", [document_id])
-    report_again = await index.pipeline.ingest([root], "help")
+    report_again = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report_again, root) == {"a.md": "added", "b.md": "unchanged"}
 
 
@@ -658,18 +661,18 @@ async def test_a_document_is_forgotten_by_the_id_of_a_duplicate(
 ) -> None:
     write(root / "a.md", prose("apples"))
     write(root / "b.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     names = [document_id_for(str(root / name)) for name in ("b.md", "a.md")]
     [report] = await index.pipeline.forget("help", names)
     assert report.document_id == names[1]
     assert await index.store.count("help") == index.manifest.count("help") == 0
-    again = await index.pipeline.ingest([root], "help")
+    again = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(again, root) == {"a.md": "added", "b.md": "duplicate"}
 
 
 async def test_one_unknown_id_keeps_all_from_being_forgotten(index: Indexing, root: Path) -> None:
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     with pytest.raises(NotFoundError):
         await index.pipeline.forget("help", [document_id_for(str(root / "a.md")), "doc_nobody"])
     with pytest.raises(NotFoundError):
@@ -680,10 +683,10 @@ async def test_one_unknown_id_keeps_all_from_being_forgotten(index: Indexing, ro
 
 async def test_one_row_of_a_file_is_forgotten_alone(index: Indexing, root: Path) -> None:
     write_rows(root / "rows.jsonl", [{"id": f"r{n}", "text": prose(f"t{n}")} for n in range(3)])
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     await index.pipeline.forget("help", ["r1"])
     assert set(await texts_by_document(index)) == {"r0", "r2"}
-    report = await index.pipeline.ingest([root], "help")
+    report = await index.pipeline.ingest([str(root)], "help")
     assert outcomes(report, root)["rows.jsonl#r1"] == "added"
     await check_in_step(index)
 
@@ -696,7 +699,7 @@ async def test_progress_grows_and_ends_right(index: Indexing, root: Path) -> Non
         write(root / f"{number}.md", prose(f"topic{number // 2}", 30))  # three pairs
     write(root / "empty.md", "")
     told: list[Progress] = []
-    report = await index.pipeline.ingest([root], "help", on_progress=told.append)
+    report = await index.pipeline.ingest([str(root)], "help", on_progress=told.append)
     assert all(one.files_total == 7 for one in told)
     for field in ("files_done", "documents", "chunks", "chunks_embedded"):
         numbers = [getattr(one, field) for one in told]
@@ -705,7 +708,7 @@ async def test_progress_grows_and_ends_right(index: Indexing, root: Path) -> Non
     assert (last.files_done, last.documents) == (7, 3)
     assert (last.chunks, last.chunks_embedded) == (report.chunks, report.chunks_embedded)
     told.clear()
-    await index.pipeline.ingest([root], "help", on_progress=told.append)
+    await index.pipeline.ingest([str(root)], "help", on_progress=told.append)
     assert told[-1] == Progress(7, 7, 0, 0, 0)
 
 
@@ -717,9 +720,9 @@ async def test_a_second_ingestion_waits_for_the_first(
     write(root / "one" / "a.md", prose("apples"))
     write(root / "two" / "b.md", prose("apples"))
     write(root / "two" / "c.md", prose("cherries"))
-    first = asyncio.create_task(index.pipeline.ingest([root / "one"], "help"))
+    first = asyncio.create_task(index.pipeline.ingest([str(root / "one")], "help"))
     await embedder.called.wait()
-    second = asyncio.create_task(index.pipeline.ingest([root / "two"], "help"))
+    second = asyncio.create_task(index.pipeline.ingest([str(root / "two")], "help"))
     embedder.called.clear()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(embedder.called.wait(), 0.1)
@@ -729,18 +732,43 @@ async def test_a_second_ingestion_waits_for_the_first(
     await check_in_step(index)
 
 
-async def test_forgetting_waits_for_an_ingestion(make_indexing: MakeIndexing, root: Path) -> None:
-    embedder = GatedEmbedder()
+class GatedForDocuments(GatedEmbedder):
+    """Questions need not wait."""
+
+    async def embed(self, passages: Sequence[Passage]) -> list[Embedding]:
+        if all(passage.role == "question" for passage in passages):
+            return await HashingEmbedder.embed(self, passages)
+        return await super().embed(passages)
+
+
+async def test_what_is_forgotten_during_an_ingestion_is_gone_at_once_and_stays_so(
+    make_indexing: MakeIndexing, root: Path
+) -> None:
+    embedder = GatedForDocuments()
+    embedder.gate.set()
     index = make_indexing(embedder)
-    path = write(root / "a.md", prose("apples"))
-    ingestion = asyncio.create_task(index.pipeline.ingest([root], "help"))
+    for name in ("a.md", "b.md", "c.md"):
+        write(root / name, prose(name))
+    await index.pipeline.ingest([str(root)], "help")
+    embedder.gate.clear()
+    embedder.called.clear()
+    for name in ("a.md", "b.md"):
+        write(root / name, prose(f"new {name}"))
+    write(root / "d.md", prose("c.md"))  # to be one more source of c.md
+    ingestion = asyncio.create_task(index.pipeline.ingest([str(root)], "help"))
     await embedder.called.wait()
-    forgetting = asyncio.create_task(index.pipeline.forget("help", [document_id_for(str(path))]))
+    ids = [document_id_for(str(root / name)) for name in ("a.md", "c.md")]
+    proofs = await index.pipeline.forget("help", ids)
+    assert not ingestion.done()
+    assert [(one.chunks_after, one.found_after) for one in proofs] == [(0, 0)] * 2
     embedder.gate.set()
     await ingestion
-    [proof] = await forgetting
-    assert (proof.documents_before, proof.documents_after) == (1, 0)
-    assert await index.store.count("help") == 0
+    assert set((await texts_by_document(index)).values()) == {prose("new b.md")}
+    await check_in_step(index)
+    again = await index.pipeline.ingest([str(root)], "help")
+    assert outcomes(again, root) == {
+        "a.md": "added", "b.md": "unchanged", "c.md": "added", "d.md": "duplicate"
+    }  # fmt: skip
 
 
 async def test_an_ingestion_that_is_cancelled_leaves_nothing_to_find_after_the_next(
@@ -756,7 +784,7 @@ async def test_an_ingestion_that_is_cancelled_leaves_nothing_to_find_after_the_n
         await cancelled
     embedder.gate.set()
     write(root / "a.md", prose("apples"))
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     assert index.manifest.count("help") == 1
     await check_in_step(index)
 
@@ -771,10 +799,10 @@ async def test_a_failed_ingestion_lets_the_next_one_in(
     text = f"A\n{prose('apples')}"
     embedder.poison[text] = StoreError("no room is left")
     with pytest.raises(StoreError):
-        await index.pipeline.ingest([root], "help")
+        await index.pipeline.ingest([str(root)], "help")
     assert index.manifest.documents("help") == []
     embedder.poison.clear()
-    assert outcomes(await index.pipeline.ingest([root], "help"), root) == {"a.md": "added"}
+    assert outcomes(await index.pipeline.ingest([str(root)], "help"), root) == {"a.md": "added"}
     await check_in_step(index)
 
 
@@ -788,7 +816,7 @@ async def test_with_the_real_model_a_question_finds_its_document(
     write(root / "refunds.md", "# Refunds\n\nYour money comes back within fourteen days.")
     write(root / "shipping.md", "# Shipping\n\nA parcel takes three days to arrive.")
     write(root / "boats.md", "# Boats\n\nThe harbour was quiet on that evening.")
-    await index.pipeline.ingest([root], "help")
+    await index.pipeline.ingest([str(root)], "help")
     await check_in_step(index)
     question = "When do I get a refund?"
     [asked] = await embedder.embed([Passage(question, "question")])

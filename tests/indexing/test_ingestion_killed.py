@@ -20,22 +20,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import CHUNK_TOKENS, Disk, HashingEmbedder, MakeIndexing, MemoryStore, WordTokenizer
+from fakes import (
+    CHUNK_TOKENS,
+    Disk,
+    FileLoader,
+    HashingEmbedder,
+    MakeIndexing,
+    MemoryStore,
+    ThreadReader,
+    WordTokenizer,
+)
 from sqlalchemy import Engine, event
 
-from api.state import open_state
+from api.state.opening import open_state
 from indexing.chunking import StructuralChunker
 from indexing.identity import document_id_for
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
-from indexing.readers.by_extension import FileReader
+from indexing.ingesting.parts import Parts
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
 from rag.errors import NotFoundError
 from rag.types import Passage, StoreQuery
 
 WRITES = {
-    *("upsert", "describe", "delete"),
-    *("announce", "settle", "release", "put", "add_source", "put_file_hash"),
-    *("remove_sources", "remove_file", "remove_document"),
+    *("upsert", "describe", "delete", "delete_stale"),
+    *("announce", "commit", "settle", "release", "remove_document"),
 }
 
 
@@ -45,15 +54,17 @@ class KilledError(BaseException):
 
 @dataclass
 class Fuse:
-    """Burns down with every write; kills before the one at which it is burnt."""
+    """Burns down with every write; kills before the one at which it is burnt, and all later."""
 
     left: int
     writes: int = 0
+    is_burnt: bool = False
 
     def burn(self) -> None:
         self.writes += 1
         self.left -= 1
-        if self.left == 0:
+        self.is_burnt = self.is_burnt or self.left == 0
+        if self.is_burnt:
             raise KilledError
 
 
@@ -99,13 +110,18 @@ class World:
         fuse = fuse or Fuse(0)
         state = self._open_state()
         store = MemoryStore(self.disk, "hashing", 32)
-        pipeline = IngestionPipeline(
-            FileReader(),
-            StructuralChunker(WordTokenizer(), 64),
-            HashingEmbedder(),
-            Fused(store, fuse),  # type: ignore[arg-type]
-            Fused(Manifest(state), fuse),  # type: ignore[arg-type]
+        parts = Parts(
+            reader=ThreadReader(),
+            loader=FileLoader(ThreadReader()),
+            chunker=StructuralChunker(WordTokenizer(), 64),
+            tokenizer=WordTokenizer(),
+            embedder=HashingEmbedder(),
+            store=Fused(store, fuse),  # type: ignore[arg-type]
+            manifest=Fused(Manifest(state), fuse),  # type: ignore[arg-type]
+            quotes=Quotes(state),
+            batch_chunks=4,
         )
+        pipeline = IngestionPipeline(parts)
         try:
             await work(pipeline, self.files)
         finally:
@@ -217,7 +233,7 @@ def lay_out(folder: Path, files: dict[str, str]) -> None:
 
 
 async def sync(pipeline: IngestionPipeline, files: Path) -> None:
-    await pipeline.ingest_and_sync([files], "help")
+    await pipeline.ingest_and_sync([str(files)], "help")
 
 
 @pytest.fixture
@@ -334,26 +350,29 @@ SCRIPT = """
 import asyncio, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from fakes import HashingEmbedder
-from api.state import open_state
+from fakes import FileLoader, HashingEmbedder, ThreadReader
+from api.state.opening import open_state
 from indexing.chunking import StructuralChunker
 from indexing.embedding.packaged import PackagedTokenizer
-from indexing.ingestion import IngestionPipeline
-from indexing.manifest import Manifest
-from indexing.readers.by_extension import FileReader
+from indexing.ingesting.parts import Parts
+from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 
 async def main():
     data = Path({data!r})
     embedder = HashingEmbedder()
-    pipeline = IngestionPipeline(
-        FileReader(), StructuralChunker(PackagedTokenizer(), {tokens}), embedder,
-        QdrantEdgeStore(data / "store", embedder.fingerprint, embedder.dimension),
-        Manifest(open_state(data)),
-    )
+    state, tokenizer = open_state(data), PackagedTokenizer()
+    pipeline = IngestionPipeline(Parts(
+        reader=ThreadReader(), loader=FileLoader(ThreadReader()),
+        chunker=StructuralChunker(tokenizer, {tokens}), tokenizer=tokenizer, embedder=embedder,
+        store=QdrantEdgeStore(data / "store", embedder.fingerprint, embedder.dimension),
+        manifest=Manifest(state), quotes=Quotes(state),
+    ))
     tell = lambda progress: print(progress.chunks, flush=True)
     print("started", flush=True)
-    await pipeline.ingest_and_sync([Path({files!r})], "help", on_progress=tell)
+    await pipeline.ingest_and_sync([{files!r}], "help", on_progress=tell)
 
 asyncio.run(main())
 """
@@ -388,17 +407,17 @@ async def test_killed_processes_leave_what_a_whole_run_leaves(
     killed_after(30, files, data)  # into an empty folder, between two batches or within one
     killed_after(5, files, data)
     index = make_indexing(folder=data)
-    await index.pipeline.ingest_and_sync([files], "help")
+    await index.pipeline.ingest_and_sync([str(files)], "help")
     await index.store.close()
     index.state.dispose()
     many_files(files, "second")
     (files / "07.md").unlink()
     killed_after(45, files, data)
     index = make_indexing(folder=data)
-    await index.pipeline.ingest_and_sync([files], "help")
+    await index.pipeline.ingest_and_sync([str(files)], "help")
 
     whole = make_indexing(folder=tmp_path / "whole")
-    await whole.pipeline.ingest_and_sync([files], "help")
+    await whole.pipeline.ingest_and_sync([str(files)], "help")
     found, expected = [await state_of(one) for one in (index, whole)]
     assert found["chunks"] == expected["chunks"]
     assert found["documents"] == expected["documents"]

@@ -1,20 +1,29 @@
-"""The manifest: what it keeps, in which order, and what outlives a process."""
+"""The manifest: what it keeps, in which order, and what outlives a process. In both databases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from indexing.manifest import DocumentRecord, Entry, Manifest, Place
+from api.state.opening import open_state
+from indexing.manifest.changes import (
+    AddPlace,
+    CloseFile,
+    OpenFile,
+    Place,
+    PutDocument,
+    RemoveSources,
+)
+from indexing.manifest.manifest import DocumentRecord, Manifest
+from indexing.manifest.quotes import Quote, Quotes
 from rag.errors import NotFoundError
 from rag.types import Document
-
-OpenManifest = Callable[..., tuple[Manifest, Engine]]
 
 DOCUMENT = Document(
     collection="help",
@@ -25,22 +34,35 @@ DOCUMENT = Document(
     sources=("/docs/guide.pdf",),
     page_starts=(0, 12),
     metadata={"lang": "en", "year": 2024, "rating": 4.5, "public": True},
+    wording="w1",
+    dated="2024-05-01T00:00:00+00:00",
+    family="doc_1",
 )
+BIG = 2**62
 
 
 @pytest.fixture
-def manifest(open_manifest: OpenManifest) -> Manifest:
-    return open_manifest()[0]
+def manifest(state_engine: Engine) -> Manifest:
+    return Manifest(state_engine)
 
 
 def place(source: str, own_id: str = "doc_1") -> Place:
     return Place(source, own_id, source.split("#", maxsplit=1)[0])
 
 
-def put(manifest: Manifest, document: Document = DOCUMENT, *others: Place) -> None:
-    """Record a document with one chunk, as a finished ingestion does."""
+def putting(document: Document, *others: Place, bands: tuple[int, ...] = ()) -> PutDocument:
     own = place(document.sources[0], document.document_id)
-    manifest.put([Entry(document, 1, (own, *others))])
+    return PutDocument(document, f"r-{document.version}", 1, bands, (own, *others))
+
+
+def put(
+    manifest: Manifest,
+    document: Document = DOCUMENT,
+    *others: Place,
+    bands: tuple[int, ...] = (),
+) -> None:
+    """Record a document with one chunk, as a finished ingestion does."""
+    manifest.commit(document.collection, [putting(document, *others, bands=bands)])
     manifest.settle(document.collection, [document.document_id])
 
 
@@ -48,18 +70,19 @@ def test_a_document_comes_back_as_it_was(manifest: Manifest) -> None:
     put(manifest)
     assert manifest.document("help", "doc_1") == DOCUMENT
     assert manifest.documents("help") == [
-        DocumentRecord("help", "doc_1", DOCUMENT.title, DOCUMENT.sources, 1, "v1")
+        DocumentRecord("help", "doc_1", DOCUMENT.title, DOCUMENT.sources, 1, "v1", "doc_1")
     ]
 
 
-def test_all_outlives_the_process(open_manifest: OpenManifest, tmp_path: Path) -> None:
-    manifest, engine = open_manifest(tmp_path)
-    put(manifest)
-    manifest.put_file_hash("help", "/docs/guide.pdf", "abc")
+def test_all_outlives_the_process(state_url: SecretStr | None, tmp_path: Path) -> None:
+    engine = open_state(tmp_path, state_url)
+    put(Manifest(engine))
+    Manifest(engine).commit("help", [CloseFile("/docs/guide.pdf", "abc")])
     engine.dispose()
-    again, _ = open_manifest(tmp_path)
-    assert again.document("help", "doc_1") == DOCUMENT
-    assert again.file_hash("help", "/docs/guide.pdf") == "abc"
+    engine = open_state(tmp_path, state_url)
+    assert Manifest(engine).document("help", "doc_1") == DOCUMENT
+    assert Manifest(engine).marks("help") == {"/docs/guide.pdf": "abc"}
+    engine.dispose()
 
 
 def test_an_unknown_document_is_not_found_in_one_line(manifest: Manifest) -> None:
@@ -70,13 +93,23 @@ def test_an_unknown_document_is_not_found_in_one_line(manifest: Manifest) -> Non
             manifest.document(collection, name)
 
 
-def test_putting_again_replaces(manifest: Manifest) -> None:
+async def test_putting_again_replaces(manifest: Manifest) -> None:
     put(manifest)
-    put(manifest, replace(DOCUMENT, version="v2", text="Other.", metadata={}, page_starts=()))
+    assert await manifest.current("help", ["doc_1", "doc_2"]) == {"doc_1": "r-v1"}
+    new = replace(DOCUMENT, version="v2", wording="w2", text="Other.", metadata={}, page_starts=())
+    put(manifest, new)
     assert manifest.document("help", "doc_1").text == "Other."
     assert manifest.count("help") == 1
-    assert manifest.with_version("help", "v1") is None
-    assert manifest.with_version("help", "v2") == "doc_1"
+    assert manifest.with_wording("help", "w1") is None
+    assert manifest.with_wording("help", "w2") == "doc_1"
+    assert manifest.revision("help", "doc_1") == "r-v2"
+
+
+def test_the_number_of_chunks_stays_where_none_is_given(manifest: Manifest) -> None:
+    put(manifest)
+    same = replace(putting(replace(DOCUMENT, version="v2")), chunks=None)
+    manifest.commit("help", [same])
+    assert [(r.version, r.chunks) for r in manifest.documents("help")] == [("v2", 1)]
 
 
 def test_sources_stand_in_order_of_discovery(manifest: Manifest) -> None:
@@ -94,40 +127,55 @@ def test_an_id_that_a_duplicate_asked_for_leads_to_the_document(manifest: Manife
 def test_a_source_moves_to_the_document_that_it_was_found_in_last(manifest: Manifest) -> None:
     put(manifest, DOCUMENT, place("/b.md", "doc_b"))
     put(manifest, replace(DOCUMENT, document_id="doc_2", version="v2", sources=("/2.md",)))
-    manifest.add_source("help", "doc_2", place("/docs/guide.pdf"))
+    moved = manifest.commit("help", [AddPlace("doc_2", place("/docs/guide.pdf"))])
+    assert moved == ["doc_1", "doc_2"]
     assert manifest.document("help", "doc_1").sources == ("/b.md",)
     assert manifest.document("help", "doc_2").sources == ("/2.md", "/docs/guide.pdf")
     assert manifest.document_of_source("help", "/docs/guide.pdf") == "doc_2"
-    assert manifest.unsettled("help") == ["doc_1"]  # its chunks name the source that left
+    assert manifest.unsettled("help") == ["doc_1", "doc_2"]  # their chunks name other sources
+    assert manifest.collections_to_mend() == ["help"]
+
+
+def test_a_place_at_a_document_that_is_gone_leaves_its_file_open(manifest: Manifest) -> None:
+    changes = [AddPlace("doc_1", place("/a.md")), CloseFile("/a.md", "x"), CloseFile("/b.md", "y")]
+    assert manifest.commit("help", changes) == []
+    assert manifest.marks("help") == {"/b.md": "y"}
+    assert manifest.files("help") == []
 
 
 def test_a_document_without_a_source_is_unfinished(manifest: Manifest) -> None:
     put(manifest, DOCUMENT, place("/b.md", "doc_b"))
-    manifest.remove_sources("help", ["/docs/guide.pdf", "/nowhere.md"])
+    removed = RemoveSources(("/docs/guide.pdf", "/nowhere.md"))
+    assert manifest.commit("help", [removed]) == ["doc_1"]
     assert manifest.unfinished("help") == []
-    manifest.remove_sources("help", ["/b.md"])
+    manifest.commit("help", [RemoveSources(("/b.md",))])
     assert manifest.unfinished("help") == ["doc_1"]
     manifest.remove_document("help", "doc_1")
     assert (manifest.unfinished("help"), manifest.count("help")) == ([], 0)
+    assert manifest.collections_to_mend() == []
 
 
-def test_what_is_only_announced_is_no_document_yet(manifest: Manifest) -> None:
-    manifest.announce("help", ["doc_1"])
+async def test_what_is_only_announced_is_no_document_yet(manifest: Manifest) -> None:
+    assert manifest.announce("help", ["doc_1"]) == []
     assert manifest.unfinished("help") == ["doc_1"]
+    assert manifest.collections_to_mend() == ["help"]
     assert manifest.find("help", "doc_1") is None
     assert manifest.documents(None) == []
     assert manifest.collections() == []
-    assert (manifest.count("help"), manifest.with_version("help", "v1")) == (0, None)
+    assert (manifest.count("help"), manifest.with_wording("help", "")) == (0, None)
+    assert await manifest.current("help", ["doc_1"]) == {}
+    assert not await manifest.holds("help")
     put(manifest)
     assert (manifest.unfinished("help"), manifest.unsettled("help")) == ([], [])
+    assert await manifest.holds("help")
 
 
 def test_a_document_is_settled_only_once_somebody_says_so(manifest: Manifest) -> None:
     put(manifest)
-    manifest.announce("help", ["doc_1"])
+    assert manifest.announce("help", ["doc_1", "doc_2"]) == ["doc_1"]
     assert manifest.unsettled("help") == ["doc_1"]
     assert manifest.document("help", "doc_1") == DOCUMENT
-    manifest.put([Entry(DOCUMENT, 1, (place(DOCUMENT.sources[0]),))])
+    manifest.commit("help", [putting(DOCUMENT)])
     assert manifest.unsettled("help") == ["doc_1"]
     manifest.settle("help", ["doc_1"])
     assert manifest.unsettled("help") == []
@@ -135,10 +183,10 @@ def test_a_document_is_settled_only_once_somebody_says_so(manifest: Manifest) ->
 
 def test_a_released_document_is_gone_but_for_its_name(manifest: Manifest) -> None:
     put(manifest)
-    manifest.put_file_hash("help", "/docs/guide.pdf", "abc")
+    manifest.commit("help", [CloseFile("/docs/guide.pdf", "abc")])
     manifest.release("help", "doc_1")
     assert manifest.find("help", "doc_1") is None
-    assert manifest.file_hash("help", "/docs/guide.pdf") is None
+    assert manifest.marks("help") == {}
     assert manifest.files("help") == []
     assert manifest.unfinished("help") == ["doc_1"]
 
@@ -149,12 +197,25 @@ def test_files_and_the_sources_within_them(manifest: Manifest) -> None:
     put(manifest)
     assert manifest.files("help") == ["/a.jsonl", "/docs/guide.pdf"]
     assert manifest.sources_of_file("help", "/a.jsonl") == ["/a.jsonl#r1", "/a.jsonl#r2"]
-    manifest.put_file_hash("help", "/a.jsonl", "abc")
-    manifest.put_file_hash("help", "/a.jsonl", "def")
-    assert manifest.file_hash("help", "/a.jsonl") == "def"
-    assert manifest.file_hash("other", "/a.jsonl") is None
-    manifest.remove_file("help", "/a.jsonl")
-    assert manifest.file_hash("help", "/a.jsonl") is None
+    manifest.commit("help", [CloseFile("/a.jsonl", "abc"), CloseFile("/a.jsonl", "def")])
+    assert manifest.marks("help") == {"/a.jsonl": "def"}
+    assert manifest.marks("other") == {}
+    manifest.commit("help", [OpenFile("/a.jsonl")])
+    assert manifest.marks("help") == {}
+
+
+def test_documents_that_share_bands_are_near_and_those_that_share_more_are_nearer(
+    manifest: Manifest,
+) -> None:
+    for name, bands in (("a", (1, -BIG, 3)), ("b", (1, -BIG, 4)), ("c", (9, 9, 8))):
+        put(manifest, replace(DOCUMENT, document_id=name, sources=(f"/{name}",)), bands=bands)
+    assert manifest.near("help", [1, -BIG, 4]) == ["b", "a"]
+    assert manifest.near("other", [1]) == []
+    assert manifest.near("help", []) == []
+    put(manifest, replace(DOCUMENT, document_id="b", sources=("/b",)), bands=(7,))
+    assert manifest.near("help", [1, -BIG, 4]) == ["a"]
+    manifest.remove_document("help", "a")
+    assert manifest.near("help", [1, -BIG, 7]) == ["b"]
 
 
 def test_collections_are_apart(manifest: Manifest) -> None:
@@ -165,8 +226,21 @@ def test_collections_are_apart(manifest: Manifest) -> None:
     assert [record.collection for record in manifest.documents(None)] == ["help"]
 
 
-def test_entries_are_put_together_or_not_at_all(manifest: Manifest) -> None:
+def test_changes_are_made_together_or_not_at_all(manifest: Manifest) -> None:
     bad = replace(DOCUMENT, document_id="doc_2", text=None)  # type: ignore[arg-type]
     with pytest.raises(IntegrityError):
-        manifest.put([Entry(DOCUMENT, 1, (place("/a.md"),)), Entry(bad, 1, (place("/b.md"),))])
+        manifest.commit("help", [CloseFile("/a.md", "x"), putting(DOCUMENT), putting(bad)])
     assert manifest.documents(None) == []
+    assert manifest.marks("help") == {}
+
+
+def test_a_quote_is_kept_until_it_is_taken(state_engine: Engine) -> None:
+    quotes = Quotes(state_engine)
+    first = Quote(3, 10, 8, 1_200, 4.5, Decimal(0))
+    last = replace(first, chunks=11, usd=None)
+    assert quotes.take("help", ["/a"]) is None
+    quotes.put("help", ["/a", "/b"], first)
+    quotes.put("help", ["/b", "/a"], last)
+    assert quotes.take("other", ["/a", "/b"]) is None
+    assert quotes.take("help", ["/a", "/b", "/a"]) == last
+    assert quotes.take("help", ["/a", "/b"]) is None

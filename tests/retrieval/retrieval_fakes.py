@@ -21,14 +21,21 @@ from rag.types import (
 QUESTION = Question("How long do refunds take?", "help", {"lang": ("en",)})
 
 
-def chunk(chunk_id: str, text: str = "Refunds take five days.", collection: str = "help") -> Chunk:
+def chunk(
+    chunk_id: str,
+    text: str = "Refunds take five days.",
+    collection: str = "help",
+    revision: str = "r1",
+) -> Chunk:
     return Chunk(
         chunk_id=chunk_id,
         collection=collection,
         document_id=f"doc-{chunk_id}",
         version="v1",
         title="Refunds",
-        source=f"{chunk_id}.md",
+        revision=revision,
+        content=f"content-{chunk_id}",
+        sources=(f"{chunk_id}.md",),
         headings=(),
         prefix="Refunds",
         start=0,
@@ -58,7 +65,10 @@ class OneVectorEmbedder:
 
 
 class ScoredStore:
-    """Finds `candidates`, whatever is asked; knows the chunks that `gone` does not name."""
+    """Finds `candidates`, whatever is asked; knows the chunks that `gone` does not name.
+
+    It is its own Revisions: of every document, `r1` is the current one; chunks have `revisions`.
+    """
 
     def __init__(
         self,
@@ -72,6 +82,7 @@ class ScoredStore:
         self._candidates = list(candidates)
         self._gone = set(gone)
         self._count = len(candidates) if chunks_in_collection is None else chunks_in_collection
+        self.revisions: dict[str, str] = {}
         self._vectors = np.array(sentence_vectors, np.float32)
 
     async def search(self, query: StoreQuery) -> list[Candidate]:
@@ -80,10 +91,17 @@ class ScoredStore:
 
     async def fetch(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         self.fetched = list(chunk_ids)
-        return [StoredChunk(chunk(i), self._vectors) for i in chunk_ids if i not in self._gone]
+        return [
+            StoredChunk(chunk(i, revision=self.revisions.get(i, "r1")), self._vectors)
+            for i in chunk_ids
+            if i not in self._gone
+        ]
 
-    async def count(self, collection: str) -> int:
-        return self._count
+    async def current(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        return {name: "r1" for name in document_ids if name.removeprefix("doc-") != "unrecorded"}
+
+    async def holds(self, collection: str) -> bool:
+        return self._count > 0
 
 
 class ListRetriever:

@@ -23,7 +23,7 @@ BOTH_LEGS = [
 
 
 def retriever(store: ScoredStore, candidates: int = 60, dense_share: float = 0.6) -> Retriever:
-    return HybridRetriever(OneVectorEmbedder(), store, candidates, dense_share)  # type: ignore[arg-type]
+    return HybridRetriever(OneVectorEmbedder(), store, store, candidates, dense_share)  # type: ignore[arg-type]
 
 
 async def found(store: ScoredStore, k: int = 10) -> list[Hit]:
@@ -124,7 +124,7 @@ class TestHybridRetriever:
     async def test_the_store_is_asked_once_for_both_legs(self) -> None:
         store = ScoredStore(BOTH_LEGS)
         embedder = OneVectorEmbedder()
-        await HybridRetriever(embedder, store, 60, 0.6).retrieve(QUESTION, 5)  # type: ignore[arg-type]
+        await HybridRetriever(embedder, store, store, 60, 0.6).retrieve(QUESTION, 5)  # type: ignore[arg-type]
         assert embedder.passages == [Passage(QUESTION.text, "question")]
         (query,) = store.queries
         assert query.vector.tolist() == pytest.approx([0.6, 0.8])
@@ -149,3 +149,29 @@ class TestHybridRetriever:
         store = ScoredStore([Candidate("a", 0.9, 1.0)], sentence_vectors=())
         (hit,) = await found(store)
         assert hit.sentence_scores == ()
+
+
+class TestRevisions:
+    """A document that is being replaced is seen as it was or as it is, never as both."""
+
+    async def test_chunks_of_another_revision_are_not_seen_and_others_take_their_places(
+        self,
+    ) -> None:
+        store = ScoredStore(BOTH_LEGS)
+        store.revisions = {"b": "r2"}
+        assert ids(await found(store, k=2)) == ["a", "c"]
+        assert len(store.queries) == 2  # it looked again: the new ones might have come meanwhile
+
+    async def test_a_document_that_is_not_recorded_yet_is_not_seen(self) -> None:
+        store = ScoredStore([*BOTH_LEGS, Candidate("unrecorded", 0.9, 9.0)])
+        assert ids(await found(store)) == ["b", "a", "c"]
+
+    async def test_a_collection_of_nothing_but_stale_chunks_is_empty_and_no_error(self) -> None:
+        store = ScoredStore(BOTH_LEGS)
+        store.revisions = dict.fromkeys("abc", "r0")
+        assert await found(store) == []
+
+    async def test_where_nothing_is_replaced_the_store_is_searched_once(self) -> None:
+        store = ScoredStore(BOTH_LEGS)
+        await found(store)
+        assert len(store.queries) == 1

@@ -1,0 +1,1 @@
+"""Ingestion jobs: work in the background that outlives the service."""

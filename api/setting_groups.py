@@ -1,0 +1,270 @@
+"""The settings, group by group: what each means, its range and its default."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
+
+COLLECTION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What a collection may be called: it is part of URLs, file names and metrics."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_host(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError(
+            "this would let other machines in, and there are no keys yet to keep strangers out: "
+            "give 127.0.0.1, and put a proxy that asks for a password in front"
+        )
+    return host
+
+
+def _check_store_url(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError(
+                "give http:// or https:// and a host, such as http://127.0.0.1:6333; the key has a "
+                "setting of its own"
+            )
+    return url
+
+
+def _split(names: object) -> object:
+    """A variable holds one text; a file holds a list."""
+    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
+class Group(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbeddingSettings(Group):
+    """The model that turns texts into vectors."""
+
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU threads of the embedding model; 0 takes all cores.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="A sentence-transformers model to embed with; unset takes the packaged "
+        "all-MiniLM-L6-v2, which needs no download. A store keeps the model it was made with.",
+    )
+
+
+class StoreSettings(Group):
+    """Where the chunks are kept: in the data folder, or on a Qdrant server."""
+
+    url: Annotated[str | None, AfterValidator(_check_store_url)] = Field(
+        default=None,
+        description="Address of a Qdrant server, of version 1.19 or newer, with its port if that "
+        "is not 6333; unset keeps the chunks in the data folder.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key of the Qdrant server; it is never shown."
+    )
+    name: str = Field(
+        default="thrifty_rag",
+        pattern=COLLECTION_PATTERN,
+        description="Qdrant collection on the server that holds all chunks of all collections.",
+    )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1_000,
+        description="Shards of the Qdrant collection, when it is made; word statistics are those "
+        "of each shard.",
+    )
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Servers that hold each shard, when the Qdrant collection is made.",
+    )
+    write_consistency: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Replicas that must have a write before it counts as done, when the Qdrant "
+        "collection is made.",
+    )
+    quantization: Literal["none", "int8", "binary"] = Field(
+        default="none",
+        description="Small copies of the vectors to search among, when the Qdrant collection is "
+        "made; what is found is scored with the whole vectors.",
+    )
+    on_disk: bool = Field(
+        default=False,
+        description="Leave vectors and payloads on the server's disk, when the Qdrant collection "
+        "is made.",
+    )
+    timeout_s: int = Field(
+        default=30, ge=1, le=600, description="Seconds that the Qdrant server may take to answer."
+    )
+
+
+class IngestionSettings(Group):
+    """What may be read, and how much of it."""
+
+    max_file_bytes: int = Field(
+        default=50_000_000, ge=1_000, le=10_000_000_000, description="Bytes that a file may have."
+    )
+    max_unpacked_bytes: int = Field(
+        default=500_000_000,
+        ge=1_000,
+        le=100_000_000_000,
+        description="Bytes that a file may have once it is unpacked, as an archive or a .docx is.",
+    )
+    max_read_seconds: float = Field(
+        default=120, ge=1, le=86_400, description="Seconds that the reading of one file may take."
+    )
+    max_read_memory_bytes: int = Field(
+        default=2_000_000_000,
+        ge=400_000_000,
+        le=1_000_000_000_000,
+        description="Memory that the process which reads a file may take.",
+    )
+    readers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processes that read files at the same time; 0 takes two, or one on one core.",
+    )
+    max_page_seconds: float = Field(
+        default=30, ge=1, le=3_600, description="Seconds that fetching a page of the web may take."
+    )
+    private_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="Hosts, with or without a port, between commas, that pages may be fetched from "
+        "though their address is a private one. Others are refused, lest a link lead inside.",
+    )
+    min_free_bytes: int = Field(
+        default=200_000_000,
+        ge=0,
+        le=1_000_000_000_000,
+        description="Bytes that must be free on the disk of the data folder before more is "
+        "written: a disk that fills up in the middle of a write helps nobody.",
+    )
+
+
+class RetrievalSettings(Group):
+    """How the chunks that may answer are found."""
+
+    candidates: int = Field(
+        default=30,
+        ge=1,
+        le=1000,
+        description="Chunks that each of dense and sparse search contributes.",
+    )
+    chunks: int = Field(
+        default=10,
+        ge=1,
+        le=MAX_HITS,
+        description="Chunks that are considered for an answer's context.",
+    )
+    dense_share: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Weight of the dense score when both are fused; the sparse score has the rest.",
+    )
+    reranker: str | None = Field(
+        default=None,
+        description="A sentence-transformers cross-encoder to rerank with; unset reranks nothing.",
+    )
+
+
+class ContextSettings(Group):
+    """What is sent to the generator."""
+
+    max_tokens: int = Field(
+        default=1_000,
+        ge=1,
+        le=MAX_CONTEXT_TOKENS,
+        description="Tokens of context for a question that does not say how many it wants.",
+    )
+
+
+class AnswerSettings(Group):
+    """When to answer."""
+
+    abstain_below: float = Field(
+        default=0.35,
+        ge=0,
+        le=1,
+        description="Confidence below which the service says that the documents do not answer.",
+    )
+    max_question_chars: int = Field(
+        default=4_000, ge=1, le=1_000_000, description="Characters that a question may have."
+    )
+
+
+class ServerSettings(Group):
+    """The HTTP service."""
+
+    host: Annotated[str, AfterValidator(_check_host)] = Field(
+        default="127.0.0.1",
+        description="Address to listen on; this machine only, until there are keys.",
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one."
+    )
+    max_body_bytes: int = Field(
+        default=50_000_000,
+        ge=1_000,
+        le=10_000_000_000,
+        description="Bytes that a request may have.",
+    )
+    max_concurrent_answers: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Questions worked on at once; one more is told to come back later.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="Names under which the service may be called besides this machine's, between "
+        "commas: that of a proxy. Others are refused, lest foreign web pages read the documents.",
+    )
+
+
+class BaselineSettings(Group):
+    """The naive way, which every answer's saving is measured against."""
+
+    model: str = Field(
+        default="gpt-4o", min_length=1, description="Premium model of the baseline cost."
+    )
+    chunks: int = Field(
+        default=5, ge=1, le=MAX_HITS, description="Best chunks that the baseline sends whole."
+    )
+
+
+class LogSettings(Group):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least weight of a message that is logged."
+    )
+    questions: bool = Field(
+        default=False, description="Log the questions too; they may be private."
+    )

@@ -1,0 +1,1 @@
+"""The one SQL engine that all packages keep their state in, and how its tables change."""

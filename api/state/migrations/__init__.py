@@ -1,0 +1,1 @@
+"""The versions of the tables, one after the other. None imports the tables as they are now."""

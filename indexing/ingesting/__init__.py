@@ -1,0 +1,1 @@
+"""Ingestion: brings store and manifest in step with what is loaded."""

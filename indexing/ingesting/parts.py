@@ -1,0 +1,36 @@
+"""What an ingestion works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from indexing.manifest.manifest import Manifest
+from indexing.manifest.quotes import Quotes
+from rag.ports import Chunker, ChunkStore, Embedder, Loader, Reader, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an ingestion works with.
+
+    Chunks are embedded and stored `batch_chunks` at a time, or a document if that has more.
+    `check_room` raises when the disk has no room for more.
+    Whoever changes store and manifest holds `writing`, for one batch or one document at a time.
+    `forgotten` are documents that were deleted while an ingestion runs, which must not bring them
+    back.
+    """
+
+    reader: Reader
+    loader: Loader
+    chunker: Chunker
+    tokenizer: Tokenizer
+    embedder: Embedder
+    store: ChunkStore
+    manifest: Manifest
+    quotes: Quotes
+    batch_chunks: int = 256
+    check_room: Callable[[], None] = lambda: None
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    forgotten: set[tuple[str, str]] = field(default_factory=set)

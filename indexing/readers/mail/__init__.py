@@ -1,0 +1,1 @@
+"""Readers of e-mail, as it is sent and as Outlook keeps it."""

@@ -1,0 +1,1 @@
+"""The reader of PDF: its pages, and the tables on them."""

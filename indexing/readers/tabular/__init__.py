@@ -1,0 +1,1 @@
+"""Readers of rows: CSV and JSON, and how any table becomes text."""

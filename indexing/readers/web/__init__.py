@@ -1,0 +1,1 @@
+"""Readers of what the web is written in: pages, feeds and books."""

