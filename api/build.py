@@ -22,6 +22,7 @@ from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.ingesting.turns import Turns
 from indexing.loading.fetching import Fetcher
 from indexing.loading.sources import SourceLoader
 from indexing.loading.web import WebLoader
@@ -93,9 +94,9 @@ def build(settings: Settings) -> Application:
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
+        turns=Turns(partial(turn, state)),
     )
-    ingestion = IngestionPipeline(parts, partial(turn, state))
-    return Application(settings, pipeline, ingestion, manifest, state, store, loader)
+    return Application(settings, pipeline, IngestionPipeline(parts), manifest, state, store, loader)
 
 
 def open_store(settings: Settings, embedder: Embedder) -> ChunkStore:

@@ -57,7 +57,7 @@ class QuestionPipeline:
         """The compressed context alone, of at most `max_context_tokens` (1 to 200,000)."""
         self._admit(question)
         _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
-        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
+        hits = await self._retrieve_current(question)
         return await self._compress(question, hits, max_context_tokens)
 
     async def answer(self, question: Question, max_context_tokens: int) -> Answer:
@@ -68,7 +68,7 @@ class QuestionPipeline:
         self._admit(question)
         _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
         clock = _Stopwatch()
-        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
+        hits = await self._retrieve_current(question)
         retrieve_ms = clock.lap_ms()
         context = await self._compress(question, hits, max_context_tokens)
         compress_ms = clock.lap_ms()
@@ -90,6 +90,11 @@ class QuestionPipeline:
             raise QuestionError(
                 f"the question has {length:,} characters, the limit is {limit:,}: shorten it"
             )
+
+    async def _retrieve_current(self, question: Question) -> list[Hit]:
+        """What an answer may be made from: no version that another one supersedes."""
+        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
+        return [hit for hit in hits if not hit.is_superseded]
 
     async def _compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
         return await asyncio.to_thread(self._compressor.compress, question, hits, max_tokens)

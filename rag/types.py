@@ -184,7 +184,8 @@ class StoredChunk:
 class Hit:
     """A retrieved chunk. `score` is 0 to 1 within one question; the others as in `Candidate`.
 
-    `sentence_scores[i]` is the cosine of the question and `chunk.sentences[i]`, -1 to 1.
+    `sentence_scores[i]` is the cosine of the question and `chunk.sentences[i]`, -1 to 1. A hit is
+    superseded when a version of it that the question prefers is there too.
     """
 
     chunk: Chunk
@@ -192,6 +193,7 @@ class Hit:
     dense_score: float
     sparse_score: float
     sentence_scores: tuple[float, ...]
+    is_superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

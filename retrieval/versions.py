@@ -146,7 +146,10 @@ def _ranking(hits: Sequence[Hit], question: str, asked: Labels) -> _Ranking:
     )
     leading = [hit for hit, place in placed if place is not _Place.BEHIND]
     least = leading[-1].score if leading else 0.0
-    behind = [replace(hit, score=min(hit.score, least)) for hit, _ in placed[len(leading) :]]
+    behind = [
+        replace(hit, score=min(hit.score, least), is_superseded=True)
+        for hit, _ in placed[len(leading) :]
+    ]
     return _Ranking([*leading, *behind], len(leading))
 
 

@@ -316,7 +316,7 @@ def _matches(chunk: Chunk, filters: Mapping[str, tuple[Scalar, ...]]) -> bool:
         if any(isinstance(one, int) and one.bit_length() > 63 for one in allowed):
             raise FilterError(f"a value of {name!r} does not fit into 64 bits: give a smaller one")
         values: Sequence[object] = [chunk.metadata.get(name)]
-        if name in ("document_id", "title", "version"):
+        if name in ("document_id", "title", "family"):
             values = [getattr(chunk, name)]
         elif name == "source":
             values = chunk.sources

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.options import JsonOption, print_json, print_note
-from rag.errors import ServiceError, SettingsError
+from rag.errors import RagError, ServiceError, SettingsError
 
 if TYPE_CHECKING:
+    from api.build import Application
     from api.client import Build
     from api.lock import Holder
     from api.settings import Settings
@@ -51,7 +52,13 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
     try:
         with _bind(settings.server.host, settings.server.port) as listener:
             url = _url(listener)
-            server = _make_server(settings, build, turn.own)
+            application = build(settings)
+            try:
+                await application.ingestion.mend()
+            except RagError:
+                await application.close()
+                raise
+            server = _make_server(application, turn.own)
             lock.announce(turn.own, url)
             if as_json:
                 print_json({"url": url, "pid": turn.own.pid})
@@ -62,7 +69,7 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
         lock.release()
 
 
-def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
+def _make_server(application: Application, holder: Holder) -> Any:
     """The server, which closes the application when it is told to stop."""
     import logging
 
@@ -71,10 +78,10 @@ def _make_server(settings: Settings, build: Build, holder: Holder) -> Any:
     from api.http.app import create_app
 
     logging.basicConfig(
-        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+        level=application.settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    app = create_app(build(settings), token=holder.token)
+    app = create_app(application, token=holder.token)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -28,7 +28,6 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await application.ingestion.mend()
         service.jobs.start()
         yield
         await service.close()

@@ -9,7 +9,7 @@ from indexing.ingesting.parts import Parts
 
 
 async def remove_document(parts: Parts, collection: str, document_id: str) -> None:
-    """Delete a document from the store and then from the manifest; needs `parts.writing`."""
+    """Delete a document from the store and then from the manifest; needs the turn to write."""
     await asyncio.to_thread(parts.manifest.release, collection, document_id)
     await parts.store.delete(collection, document_id)
     await asyncio.to_thread(parts.manifest.remove_document, collection, document_id)
@@ -23,6 +23,12 @@ async def describe(parts: Parts, collection: str, document_ids: Sequence[str]) -
             await parts.store.describe(document)
 
 
+async def remove_abandoned(parts: Parts, collection: str) -> None:
+    """Finish removals that were killed; needs the turn to write."""
+    for document_id in await asyncio.to_thread(parts.manifest.abandoned, collection):
+        await remove_document(parts, collection, document_id)
+
+
 async def mend(parts: Parts, collection: str) -> None:
     """Finish what a run left half done, this one or one that was killed.
 
@@ -30,7 +36,7 @@ async def mend(parts: Parts, collection: str) -> None:
     the chunks that are not of their revision; those that are, are all there.
     """
     manifest = parts.manifest
-    async with parts.writing:
+    async with parts.turns.writing(collection):
         for document_id in await asyncio.to_thread(manifest.unfinished, collection):
             await remove_document(parts, collection, document_id)
         unsettled = await asyncio.to_thread(manifest.unsettled, collection)

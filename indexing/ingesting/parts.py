@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from indexing.ingesting.turns import Turns
 from indexing.manifest.manifest import Manifest
 from indexing.manifest.quotes import Quotes
 from rag.ports import Chunker, ChunkStore, Embedder, Loader, Reader, Tokenizer
@@ -17,7 +17,6 @@ class Parts:
 
     Chunks are embedded and stored `batch_chunks` at a time, or a document if that has more.
     `check_room` raises when the disk has no room for more.
-    Whoever changes store and manifest holds `writing`, for one batch or one document at a time.
     `forgotten` are documents that were deleted while an ingestion runs, which must not bring them
     back.
     """
@@ -32,5 +31,5 @@ class Parts:
     quotes: Quotes
     batch_chunks: int = 256
     check_room: Callable[[], None] = lambda: None
-    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: Turns = field(default_factory=Turns)
     forgotten: set[tuple[str, str]] = field(default_factory=set)

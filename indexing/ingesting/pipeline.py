@@ -9,35 +9,31 @@ A run may be killed anywhere and be repeated: `writing` says how.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from indexing.chunking import passage_of
 from indexing.ingesting.dry_run import DryRun
-from indexing.ingesting.mending import mend, remove_document
+from indexing.ingesting.mending import mend, remove_abandoned, remove_document
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.report import ForgetReport, IngestionReport, OnProgress
 from indexing.ingesting.run import Run
+from rag.errors import StoreError
 from rag.types import Document, Found, Passage, StoreQuery
 
 _PROOF_CANDIDATES = 50
-
-Turn = Callable[[str], AbstractAsyncContextManager[None]]
 
 
 class IngestionPipeline:
     """Ingests and forgets. One ingestion runs at a time; a second waits for it.
 
-    `turn` keeps ingestions of other processes out of a collection, where several share the state.
     A document can be forgotten while an ingestion runs.
     """
 
-    def __init__(self, parts: Parts, turn: Turn = lambda _: nullcontext()) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._here = asyncio.Lock()
-        self._among_all = turn
 
     async def ingest(
         self, places: Sequence[str], collection: str, *, on_progress: OnProgress | None = None
@@ -87,21 +83,28 @@ class IngestionPipeline:
         return await self._plan(places, places, collection)
 
     async def mend(self) -> None:
-        """Finish what a run that was killed left half done, if there is any."""
-        async with self._here:
-            for collection in await asyncio.to_thread(self.parts.manifest.collections_to_mend):
-                async with self._among_all(collection):
-                    await mend(self.parts, collection)
+        """Finish what a run that was killed left half done, if there is any.
+
+        Raises StoreError when the store holds nothing of what the manifest says it does.
+        """
+        manifest = self.parts.manifest
+        for collection in await asyncio.to_thread(manifest.collections_to_mend):
+            async with self.parts.turns.ingesting(collection):
+                await mend(self.parts, collection)
+        for collection in await asyncio.to_thread(manifest.collections):
+            await self._check_store(collection)
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetReport]:
         """Delete documents everywhere, with counts before and after.
 
         Raises NotFoundError, before anything is deleted, when one of them is unknown.
         """
-        manifest = self.parts.manifest
-        if not self._here.locked():
-            await mend(self.parts, collection)  # what a killed forgetting left
-        found = [manifest.document(collection, name) for name in document_ids]
+        async with self.parts.turns.writing(collection):
+            await remove_abandoned(self.parts, collection)
+            found = [
+                await asyncio.to_thread(self.parts.manifest.document, collection, name)
+                for name in document_ids
+            ]
         by_id = {document.document_id: document for document in found}
         return [await self._forget(document) for document in by_id.values()]
 
@@ -109,7 +112,7 @@ class IngestionPipeline:
     async def _run(
         self, collection: str, total: int, on_progress: OnProgress | None
     ) -> AsyncIterator[Run]:
-        async with self._here, self._among_all(collection):
+        async with self.parts.turns.ingesting(collection):
             self.parts.forgotten.clear()
             run = Run(self.parts, collection, total, on_progress)
             try:
@@ -136,7 +139,7 @@ class IngestionPipeline:
         self, places: Sequence[str], synced: Sequence[str], collection: str
     ) -> IngestionReport:
         found = await self.parts.loader.discover(places)
-        async with self._here:
+        async with self.parts.turns.planning():
             run = DryRun(self.parts, collection, len(found.sources), None)
             await _take(run, found, synced)
             report = await run.finish()
@@ -148,7 +151,7 @@ class IngestionPipeline:
         collection, document_id = document.collection, document.document_id
         store, manifest = self.parts.store, self.parts.manifest
         probe = passage_of(self.parts.chunker.chunk(document)[0])
-        async with self.parts.writing:
+        async with self.parts.turns.writing(collection):
             self.parts.forgotten.add((collection, document_id))
             chunks = await store.chunk_ids(collection, document_id)
             documents = await asyncio.to_thread(manifest.count, collection)
@@ -161,6 +164,14 @@ class IngestionPipeline:
                 documents_before=documents,
                 documents_after=await asyncio.to_thread(manifest.count, collection),
                 found_after=await self._find(document, probe),
+            )
+
+    async def _check_store(self, collection: str) -> None:
+        documents = await asyncio.to_thread(self.parts.manifest.count, collection)
+        if documents and not await self.parts.store.count(collection):
+            raise StoreError(
+                f"the store holds no chunk of the {documents:,} documents in {collection!r}: move "
+                "them there with `rag migrate`, or set the store back that held them"
             )
 
     async def _find(self, document: Document, probe: Passage) -> int:

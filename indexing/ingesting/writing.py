@@ -129,7 +129,7 @@ class Writer:
     async def _store(self, batch: _Batch, embedded: int) -> None:
         await asyncio.to_thread(self._parts.check_room)
         store, manifest = self._parts.store, self._parts.manifest
-        async with self._parts.writing:
+        async with self._parts.turns.writing(self._collection):
             steps = self._without_forgotten(batch.steps)
             prepared = [step for step in steps if isinstance(step, Prepared)]
             revisions = {done.step.document.document_id: done.step.revision for done in prepared}

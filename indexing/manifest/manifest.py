@@ -193,6 +193,16 @@ class Manifest:
         with self._engine.connect() as connection:
             return sorted(connection.scalars(query))
 
+    def abandoned(self, collection: str) -> list[str]:
+        """Documents without a version, sorted: whoever wrote or removed them was killed."""
+        query = (
+            select(DOCUMENTS.c.document_id)
+            .where(DOCUMENTS.c.collection == collection, DOCUMENTS.c.version == UNFINISHED)
+            .order_by(DOCUMENTS.c.document_id)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
+
     def unfinished(self, collection: str) -> list[str]:
         """Documents without a version or without a source, sorted: nobody should find them."""
         query = (

@@ -46,8 +46,7 @@ def read_mbox(raw: bytes, source: str, limits: ReadLimits) -> Iterator[Found]:
         raise DocumentError(f"{source} is no mailbox: its first line must begin with `From `")
     if len(bounds) > limits.max_members:
         raise DocumentError(
-            f"{source} holds {len(bounds)} mails, the limit is {limits.max_members}: "
-            "split it or raise ingestion.max_members"
+            f"{source} holds {len(bounds)} mails, the limit is {limits.max_members}: split it"
         )
     ends = [start for start, _ in bounds[1:]] + [len(raw)]
     for number, ((_, start), end) in enumerate(zip(bounds, ends, strict=True), 1):

@@ -36,8 +36,7 @@ def open_package(raw: bytes, source: str, limits: ReadLimits) -> zipfile.ZipFile
     members = package.infolist()
     if len(members) > limits.max_members:
         raise DocumentError(
-            f"{source} holds {len(members)} files, the limit is {limits.max_members}: "
-            "split it or raise ingestion.max_members"
+            f"{source} holds {len(members)} files, the limit is {limits.max_members}: split it"
         )
     unpacked = sum(member.file_size for member in members)
     if unpacked > limits.max_unpacked_bytes:
@@ -49,7 +48,7 @@ def open_package(raw: bytes, source: str, limits: ReadLimits) -> zipfile.ZipFile
     if unpacked > _LARGE_BYTES and ratio > limits.max_unpacked_ratio:
         raise DocumentError(
             f"{source} unpacks to {ratio} times its size, as a zip bomb does, the limit is "
-            f"{limits.max_unpacked_ratio}: unpack it first or raise ingestion.max_unpacked_ratio"
+            f"{limits.max_unpacked_ratio}: unpack it first"
         )
     if members and all(member.flag_bits & _ENCRYPTED for member in members if member.file_size):
         raise DocumentError(f"{source} is locked by a password: save it without one")

@@ -34,8 +34,8 @@ def told_title(title: str) -> str | None:
 
 
 def title_from_name(source: str) -> str:
-    """The last name in a path or URL, made readable: `docs/getting_started.md`, Getting started."""
-    path = unquote(urlsplit(source).path) if "://" in source else source
+    """The last name in a source, made readable: `docs/getting_started.md`, Getting started."""
+    path = unquote(urlsplit(source).path) if "://" in source else _SCHEME.sub("", source)
     stem = PurePosixPath(path).stem
     words = one_line(_SEPARATORS.sub(" ", stem)) or stem or source
     return words[:1].upper() + words[1:]
@@ -53,4 +53,5 @@ _MEANINGLESS = re.compile(
     r"(?: ?\d+)?)\W*|.*\.(?:docx?|pdf|indd|tex|dvi|qxd|pptx?|xlsx?|rtf|odt)",
     re.IGNORECASE,
 )
+_SCHEME = re.compile(r"[a-z]+:")  # as of an upload
 _SEPARATORS = re.compile(r"[-_\s]+")

@@ -36,7 +36,6 @@ _OWN_PATHS = {
     "document_id": "document_id",
     "source": "sources",  # a list: one of them suffices
     "title": "title",
-    "version": "version",
     "family": "family",
 }
 _INTEGER_BITS = 63

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from fakes import GatedEmbedder, HashingEmbedder, Indexing, MakeIndexing
+from fakes import GatedEmbedder, HashingEmbedder, Indexing, MakeIndexing, OpenStore
 
 from indexing.chunking import StructuralChunker
 from indexing.embedding.packaged import PackagedTokenizer
 from indexing.identity import content_version
 from indexing.ingesting.pipeline import IngestionPipeline
+from indexing.ingesting.turns import Turns
 from indexing.wording import wording
-from rag.errors import GoneError, StateError
-from rag.types import Document, FailedPart, Found, Loaded, Question, ReadResult
+from rag.errors import GoneError, StateError, StoreError
+from rag.types import (
+    Document,
+    EmbeddedChunk,
+    Embedding,
+    FailedPart,
+    Found,
+    Loaded,
+    Passage,
+    Question,
+    ReadResult,
+)
 from retrieval.hybrid import HybridRetriever
 
 PAGE = """# Snapshots
@@ -285,3 +300,84 @@ class EmptyFolder(ScriptedLoader):
 
     async def discover(self, places: Any) -> Found:
         return await super().discover(())
+
+
+async def test_forgetting_in_another_process_leaves_what_is_being_written(
+    make_indexing: MakeIndexing, root: Path
+) -> None:
+    """Two services on one store and state, as with a Qdrant server and PostgreSQL."""
+    locks: dict[str, asyncio.Lock] = {}
+    written, go = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def among_all(name: str) -> AsyncIterator[None]:
+        async with locks.setdefault(name, asyncio.Lock()):
+            yield
+
+    class HeldStore:
+        def __init__(self, store: Any) -> None:
+            self._store = store
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._store, name)
+
+        async def upsert(self, chunks: Any) -> None:
+            await self._store.upsert(chunks)
+            written.set()
+            await go.wait()
+
+    index = make_indexing(wrap_store=HeldStore)
+    one = IngestionPipeline(replace(index.pipeline.parts, turns=Turns(among_all)))
+    other = IngestionPipeline(
+        replace(index.pipeline.parts, store=index.store, turns=Turns(among_all), forgotten=set())
+    )
+    (root / "old.md").write_text("Old text stands here.")
+    go.set()
+    [old] = (await one.ingest([str(root)], "help")).items
+    written.clear()
+    go.clear()
+    (root / "new.md").write_text("New text stands here.")
+    ingestion = asyncio.create_task(one.ingest([str(root)], "help"))
+    await written.wait()
+    forgetting = asyncio.create_task(other.forget("help", [str(old.document_id)]))
+    await asyncio.sleep(0.05)
+    go.set()
+    await ingestion
+    [proof] = await forgetting
+    assert proof.chunks_after == 0
+    [record] = index.manifest.documents("help")
+    assert record.title == "New"
+    assert len(await index.store.chunk_ids("help", record.document_id)) == record.chunks == 1
+
+
+async def test_a_store_that_holds_nothing_of_what_is_recorded_is_noticed(
+    make_indexing: MakeIndexing, root: Path, open_store: OpenStore, tmp_path: Path
+) -> None:
+    index = make_indexing()
+    (root / "a.md").write_text("A text stands here.")
+    await index.pipeline.ingest([str(root)], "help")
+    await index.pipeline.mend()
+    empty = open_store(tmp_path / "other", index.embedder.fingerprint, index.embedder.dimension)
+    switched = IngestionPipeline(replace(index.pipeline.parts, store=empty))
+    with pytest.raises(StoreError, match=r"no chunk of the 1 documents in 'help': move"):
+        await switched.mend()
+
+
+async def test_what_a_killed_run_left_is_mended_before_anything_is_asked(
+    index: Indexing, root: Path
+) -> None:
+    (root / "a.md").write_text("A text stands here.")
+    await index.pipeline.ingest([str(root)], "help")
+    document_id = index.manifest.documents("help")[0].document_id
+    [chunk_id] = await index.store.chunk_ids("help", document_id)
+    [stored] = await index.store.fetch([chunk_id])
+    [vector] = await HashingEmbedder().embed([Passage("x", "document")])
+    embedding = Embedding(vector.vector, np.zeros((1, len(vector.vector)), np.float32))
+    stale = replace(stored.chunk, chunk_id=str(uuid.UUID(int=1)), revision="other")
+    lost = replace(stale, chunk_id=str(uuid.UUID(int=2)), document_id="never-recorded")
+    await index.store.upsert([EmbeddedChunk(stale, embedding), EmbeddedChunk(lost, embedding)])
+    index.manifest.announce("help", [document_id, "never-recorded"])
+    await index.pipeline.mend()
+    assert await index.store.count("help") == 1
+    assert await index.store.chunk_ids("help", document_id) == [chunk_id]
+    assert index.manifest.collections_to_mend() == []

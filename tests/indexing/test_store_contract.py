@@ -97,7 +97,7 @@ async def test_describe_replaces_what_chunks_say_of_their_document(store: ChunkS
     assert candidate.dense_score == pytest.approx(1, abs=1e-3)
     assert candidate.sparse_score > 0
     assert await found(store, lang=("en",)) == []
-    assert await found(store, lang=("de",), version=("v2",), source=("copy.md",)) == [1]
+    assert await found(store, lang=("de",), family=("fam_2",), source=("copy.md",)) == [1]
 
 
 async def test_describe_reaches_all_chunks_of_a_document_and_no_others(store: ChunkStore) -> None:

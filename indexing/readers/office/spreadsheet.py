@@ -73,7 +73,7 @@ def _refuse_wide_sheet(sheet: Any, source: str, limits: ReadLimits) -> None:
     if rows * columns > limits.max_cells:
         raise DocumentError(
             f"{source} has {rows} rows of {columns} columns, the limit is {limits.max_cells} "
-            "cells: delete what stands far out, split it or raise ingestion.max_cells"
+            "cells: delete what stands far out, or split it"
         )
 
 
@@ -106,8 +106,7 @@ def _sections(raw: bytes, source: str, limits: ReadLimits) -> Iterator[str]:
         rows_left -= len(cells)
         if rows_left < 0:
             raise DocumentError(
-                f"{source} has more than {limits.max_rows} rows, the limit: "
-                "split it or raise ingestion.max_rows"
+                f"{source} has more than {limits.max_rows} rows, the limit: split it"
             )
         parts = list(_tables(cells))
         if parts:

@@ -33,8 +33,7 @@ def read_csv(raw: bytes, source: str, limits: ReadLimits) -> Iterator[Content]:
                 rows.append(cells)
             if len(rows) > limits.max_rows:
                 raise DocumentError(
-                    f"{source} has more than {limits.max_rows} rows, the limit: "
-                    "split it or raise ingestion.max_rows"
+                    f"{source} has more than {limits.max_rows} rows, the limit: split it"
                 )
     except csv.Error as error:
         raise DocumentError(f"{source} is no CSV ({error}): save it as CSV again") from error
