@@ -6,8 +6,10 @@ that the next document is judged as if they were.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from indexing.identity import document_id_for, revision_of
 from indexing.ingesting.report import Outcome
@@ -18,6 +20,7 @@ from rag.errors import DocumentError
 from rag.types import Document
 
 _MOST_COMPARED = 8
+_MOST_IN_A_BAND = 64  # pages made from one form are not counted by the thousand
 _SURELY_NEAR = 0.9
 
 
@@ -66,6 +69,7 @@ class Sorter:
         self._chunker = chunker
         self._written: dict[str, WriteDocument] = {}
         self._wordings: dict[str, str] = {}
+        self._by_band: dict[int, dict[str, None]] = {}
         self._homes: dict[str, _Home] = {}
         self._arrived: dict[str, dict[str, Place]] = {}
 
@@ -103,8 +107,7 @@ class Sorter:
         if isinstance(step, WriteDocument):
             document = step.document
             if self._written.get(document.document_id) is step:
-                self._forget_wording(document.document_id)
-                del self._written[document.document_id]
+                self._forget(document.document_id)
             sources: Sequence[str] = [place.source for place in step.places]
         elif isinstance(step, AddPlace):
             sources = [step.place.source]
@@ -134,9 +137,11 @@ class Sorter:
         document = replace(document, family=self._family(document, bands))
         is_cut_anew = self._revision(document.document_id) != revision
         step = WriteDocument(document, revision, is_cut_anew, bands, places)
-        self._forget_wording(document.document_id)
+        self._forget(document.document_id)
         self._written[document.document_id] = step
         self._wordings[document.wording] = document.document_id
+        for band in bands:
+            self._by_band.setdefault(band, {})[document.document_id] = None
         for place in places:
             self._move(place, document.document_id, step)
         return step
@@ -172,8 +177,11 @@ class Sorter:
 
     def _family(self, document: Document, bands: Sequence[int]) -> str:
         """That of the most similar document, if one is near enough; else its own id."""
-        shared = [name for name, step in self._written.items() if set(bands) & set(step.bands)]
-        names = [*reversed(shared), *self._manifest.near(self._collection, bands)]
+        decided = Counter(
+            name for band in bands for name in islice(self._by_band.get(band, ()), _MOST_IN_A_BAND)
+        )
+        nearest = sorted(decided, key=lambda name: (-decided[name], name))
+        names = [*nearest[:_MOST_COMPARED], *self._manifest.near(self._collection, bands)]
         best, family = NEAR, document.document_id
         for name in [n for n in dict.fromkeys(names) if n != document.document_id][:_MOST_COMPARED]:
             other = self._find(name)
@@ -229,7 +237,14 @@ class Sorter:
             if not arrived:
                 del self._arrived[home.document_id]
 
-    def _forget_wording(self, document_id: str) -> None:
-        before = self._written.get(document_id)
-        if before is not None and self._wordings.get(before.document.wording) == document_id:
+    def _forget(self, document_id: str) -> None:
+        before = self._written.pop(document_id, None)
+        if before is None:
+            return
+        if self._wordings.get(before.document.wording) == document_id:
             del self._wordings[before.document.wording]
+        for band in before.bands:
+            others = self._by_band[band]
+            del others[document_id]
+            if not others:
+                del self._by_band[band]

@@ -82,10 +82,9 @@ def put_document(connection: Connection, put: PutDocument) -> None:
         key = {"collection": collection, "document_id": document_id}
         connection.execute(insert(DOCUMENTS).values(key | values))
     delete_bands(connection, collection, document_id)
-    for band in sorted(set(put.bands)):
-        connection.execute(
-            insert(BANDS).values(collection=collection, band=band, document_id=document_id)
-        )
+    if put.bands:
+        key = {"collection": collection, "document_id": document_id}
+        connection.execute(insert(BANDS), [{**key, "band": band} for band in set(put.bands)])
 
 
 def announce_document(connection: Connection, collection: str, document_id: str) -> bool:
