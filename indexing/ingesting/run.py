@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from indexing.ingesting.mending import mend
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.report import IngestionReport, Item, OnProgress, Outcome, Progress
-from indexing.ingesting.sorting import Sorter, WriteDocument
+from indexing.ingesting.sorting import Decision, Sorter, WriteDocument
 from indexing.ingesting.writing import Prepared, Stored, Writer
 from indexing.loading.discovery import is_under, lies_in_one_of
 from indexing.manifest.changes import Change, CloseFile, OpenFile
@@ -44,6 +44,7 @@ class Run:
         self._items: list[Item] = []
         self._gone: dict[str, str] = {}
         self._marks: Mapping[str, str] = {}
+        self._files: Set[str] = set()
         self._sorter = Sorter(parts.manifest, collection, parts.chunker.fingerprint)
         self._stored: deque[Stored] = deque()
         self._writer = self._make_writer(self._stored.append)
@@ -56,7 +57,6 @@ class Run:
 
     async def take_sources(self, sources: Sequence[str]) -> None:
         """Take what stands at these sources."""
-        self._marks = await asyncio.to_thread(self._parts.manifest.marks, self._collection)
 
         async def load(source: str) -> Loaded:
             known = self._marks.get(source)
@@ -94,9 +94,7 @@ class Run:
             ):
                 continue
             self._gone.pop(file, None)
-            gone = await asyncio.to_thread(
-                self._parts.manifest.sources_of_file, self._collection, file
-            )
+            gone = await self._sources_of(file)
             for source in gone:
                 self._note(source, "removed")
             await self._change(OpenFile(file))  # should it come back, it is read
@@ -129,6 +127,9 @@ class Run:
         await self._parts.store.optimize()
 
     async def _take_all(self, sources: Sequence[str], load: Load) -> None:
+        manifest = self._parts.manifest
+        self._marks = await asyncio.to_thread(manifest.marks, self._collection)
+        self._files = set(await asyncio.to_thread(manifest.files, self._collection))
         async with aclosing(_ahead(sources, load)) as loading:
             async for source, loaded in loading:
                 try:
@@ -145,9 +146,9 @@ class Run:
             if loaded.mark != self._marks.get(file):
                 await self._change(CloseFile(file, loaded.mark))
             return
-        await self._change(OpenFile(file))
-        manifest = self._parts.manifest
-        known = await asyncio.to_thread(manifest.sources_of_file, self._collection, file)
+        if file in self._marks:
+            await self._change(OpenFile(file))
+        known = await self._sources_of(file) if file in self._files else []
         kept = {part.source for part in loaded.result.failed}  # what was indexed from it stays
         whole = not loaded.result.failed
         for part in loaded.result.failed:
@@ -162,24 +163,33 @@ class Run:
         if whole:
             await self._change(CloseFile(file, loaded.mark))
 
+    async def _sources_of(self, file: str) -> list[str]:
+        return await asyncio.to_thread(self._parts.manifest.sources_of_file, self._collection, file)
+
     async def _take_document(self, document: Document, file: str) -> bool:
         """Sort one document and have it written; False when it is refused."""
         self._hear_of_stored()
         source = document.sources[0]
         try:
-            decision = await asyncio.to_thread(self._sorter.sort, document, file)
+            decision, prepared = await asyncio.to_thread(self._decide, document, file)
         except DocumentError as error:
             self._note(source, "failed", document.document_id, str(error))
             return False
         self._note(source, decision.outcome, decision.document_id, decision.reason)
-        for step in decision.steps:
-            await (self._write(step) if isinstance(step, WriteDocument) else self._change(step))
+        for step in prepared:
+            await self._writer.write(step)
         return True
 
-    async def _write(self, step: WriteDocument) -> None:
-        cut = self._parts.chunker.chunk
-        chunks = await asyncio.to_thread(cut, step.document) if step.is_cut_anew else []
-        await self._writer.write(Prepared(step, chunks))
+    def _decide(self, document: Document, file: str) -> tuple[Decision, list[Prepared | Change]]:
+        """What becomes of a document, and its steps, cut into chunks where that is needed."""
+        decision = self._sorter.sort(document, file)
+        return decision, [
+            self._cut(step) if isinstance(step, WriteDocument) else step for step in decision.steps
+        ]
+
+    def _cut(self, step: WriteDocument) -> Prepared:
+        chunks = self._parts.chunker.chunk(step.document) if step.is_cut_anew else []
+        return Prepared(step, chunks)
 
     async def _change(self, change: Change) -> None:
         await self._writer.write(change)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from indexing.manifest.changes import AddPlace, Change, CloseFile, OpenFile, Place, PutDocument
 from indexing.manifest.rows import (
     delete_mark,
     delete_source,
+    insert_source,
+    last_position,
     mark_document,
+    owner_of,
     put_document,
     put_mark,
-    put_source,
+    update_source,
 )
-from indexing.manifest.tables import SOURCES, UNSETTLED
+from indexing.manifest.tables import UNSETTLED
 
 
 class Commit:
@@ -23,6 +26,7 @@ class Commit:
         self._connection = connection
         self._collection = collection
         self._left_open: set[str] = set()
+        self._position: int | None = None
         self.moved: dict[str, None] = {}
 
     def make(self, change: PutDocument | Change) -> None:
@@ -52,11 +56,17 @@ class Commit:
             self._left_open.add(place.file)
 
     def _put_place(self, document_id: str, place: Place) -> None:
-        where = (SOURCES.c.collection == self._collection, SOURCES.c.source == place.source)
-        owner = self._connection.scalar(select(SOURCES.c.document_id).where(*where))
-        put_source(self._connection, self._collection, document_id, place)
-        if owner != document_id:
-            self._note_moved(owner)
+        """A source that comes to a document stands behind those that are there."""
+        owner = owner_of(self._connection, self._collection, place.source)
+        if owner == document_id:
+            update_source(self._connection, self._collection, place)
+            return
+        if owner is not None:
+            self._note_moved(delete_source(self._connection, self._collection, place.source))
+        if self._position is None:
+            self._position = last_position(self._connection, self._collection)
+        self._position += 1
+        insert_source(self._connection, self._collection, document_id, place, self._position)
 
     def _note_moved(self, document_id: str | None) -> None:
         if document_id is not None:

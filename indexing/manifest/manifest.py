@@ -12,17 +12,17 @@ first source is another now. Whoever comes next finishes what they stand for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, bindparam, delete, func, or_, select
+from sqlalchemy import Engine, bindparam, delete, func, or_, select, update
 
 from indexing.manifest.changes import Change, Place, PutDocument
 from indexing.manifest.commit import Commit
 from indexing.manifest.rows import (
     HAS_SOURCE,
-    announce_document,
+    announce_documents,
     delete_bands,
     delete_sources_of,
     find_document,
@@ -33,6 +33,7 @@ from indexing.manifest.tables import BANDS, DOCUMENTS, FILES, SOURCES, UNFINISHE
 from rag.errors import NotFoundError
 from rag.types import Document
 
+_AT_ONCE = 1_000
 _MOST_NEAR = 64  # rows looked at, lest a thousand pages made from one form be compared with each
 
 _REVISIONS = select(DOCUMENTS.c.document_id, DOCUMENTS.c.revision).where(
@@ -239,24 +240,25 @@ class Manifest:
         with self._engine.connect() as connection:
             return list(connection.scalars(query))
 
-    def announce(self, collection: str, document_ids: Iterable[str]) -> list[str]:
+    def announce(self, collection: str, document_ids: Sequence[str]) -> list[str]:
         """Record, before it is done, that chunks of these documents are written to the store.
 
         Gives those of which the store may hold some already.
         """
         with self._engine.begin() as connection:
-            return [
-                document_id
-                for document_id in document_ids
-                if announce_document(connection, collection, document_id)
-            ]
+            return announce_documents(connection, collection, document_ids)
 
-    def settle(self, collection: str, document_ids: Iterable[str]) -> None:
+    def settle(self, collection: str, document_ids: Sequence[str]) -> None:
         """Record that the chunks of these documents are in the store, and no others of theirs."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._engine.begin() as connection:
-            for document_id in document_ids:
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                mark_document(connection, collection, document_id, indexed_at=now)
+            for first in range(0, len(document_ids), _AT_ONCE):
+                some = document_ids[first : first + _AT_ONCE]
+                connection.execute(
+                    update(DOCUMENTS)
+                    .where(DOCUMENTS.c.collection == collection, DOCUMENTS.c.document_id.in_(some))
+                    .values(indexed_at=now)
+                )
 
     def release(self, collection: str, document_id: str) -> None:
         """Record, before it is done, that the chunks of a document are deleted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -87,26 +88,26 @@ def put_document(connection: Connection, put: PutDocument) -> None:
         connection.execute(insert(BANDS), [{**key, "band": band} for band in set(put.bands)])
 
 
-def announce_document(connection: Connection, collection: str, document_id: str) -> bool:
-    """Mark a document as unsettled, or record it as unfinished; gives whether it was there."""
-    if mark_document(connection, collection, document_id, indexed_at=UNSETTLED):
-        return True
-    empty = {column.name: "" for column in DOCUMENTS.columns}
-    connection.execute(
-        insert(DOCUMENTS).values(
-            empty
-            | {
-                "collection": collection,
-                "document_id": document_id,
-                "version": UNFINISHED,
-                "page_starts": "[]",
-                "metadata": "{}",
-                "chunks": 0,
-                "indexed_at": UNSETTLED,
-            }
-        )
-    )
-    return False
+def announce_documents(
+    connection: Connection, collection: str, document_ids: Sequence[str]
+) -> list[str]:
+    """Mark documents as unsettled, or record them as unfinished; gives those that were there."""
+    where = (DOCUMENTS.c.collection == collection, DOCUMENTS.c.document_id.in_(document_ids))
+    known = set(connection.scalars(select(DOCUMENTS.c.document_id).where(*where)))
+    if known:
+        connection.execute(update(DOCUMENTS).where(*where).values(indexed_at=UNSETTLED))
+    blank = {column.name: "" for column in DOCUMENTS.columns} | {
+        "collection": collection,
+        "version": UNFINISHED,
+        "page_starts": "[]",
+        "metadata": "{}",
+        "chunks": 0,
+        "indexed_at": UNSETTLED,
+    }
+    new = [blank | {"document_id": name} for name in document_ids if name not in known]
+    if new:
+        connection.execute(insert(DOCUMENTS), new)
+    return [name for name in document_ids if name in known]
 
 
 def mark_document(
@@ -117,36 +118,49 @@ def mark_document(
     return bool(connection.execute(update(DOCUMENTS).where(*key).values(**values)).rowcount)
 
 
-def put_source(connection: Connection, collection: str, document_id: str, place: Place) -> None:
-    """A source that comes to a document stands behind those that are there."""
-    key = (SOURCES.c.collection == collection, SOURCES.c.source == place.source)
-    own = {"own_id": place.own_id, "file": place.file}
-    stays = update(SOURCES).where(*key, SOURCES.c.document_id == document_id)
-    if connection.execute(stays.values(**own)).rowcount:
-        return
-    delete_source(connection, collection, place.source)
-    last = connection.scalar(
-        select(func.max(SOURCES.c.position)).where(SOURCES.c.collection == collection)
-    )
-    mark_document(connection, collection, document_id, indexed_at=UNSETTLED)
+def owner_of(connection: Connection, collection: str, source: str) -> str | None:
+    """The document that was found at a source."""
+    where = (SOURCES.c.collection == collection, SOURCES.c.source == source)
+    return connection.scalar(select(SOURCES.c.document_id).where(*where))
+
+
+def last_position(connection: Connection, collection: str) -> int:
+    """That of the source that was discovered last; -1 where there is none."""
+    query = select(func.max(SOURCES.c.position)).where(SOURCES.c.collection == collection)
+    last = connection.scalar(query)
+    return -1 if last is None else last
+
+
+def insert_source(
+    connection: Connection, collection: str, document_id: str, place: Place, position: int
+) -> None:
+    """Record a source that no document has."""
     connection.execute(
         insert(SOURCES).values(
             collection=collection,
             source=place.source,
             document_id=document_id,
-            position=0 if last is None else last + 1,
-            **own,
+            own_id=place.own_id,
+            position=position,
+            file=place.file,
         )
     )
 
 
+def update_source(connection: Connection, collection: str, place: Place) -> None:
+    """Record anew what a source is called and which file holds it."""
+    where = (SOURCES.c.collection == collection, SOURCES.c.source == place.source)
+    own = {"own_id": place.own_id, "file": place.file}
+    connection.execute(update(SOURCES).where(*where).values(**own))
+
+
 def delete_source(connection: Connection, collection: str, source: str) -> str | None:
     """Delete a source; gives the document that was found there, now unsettled."""
-    key = (SOURCES.c.collection == collection, SOURCES.c.source == source)
-    owner = connection.scalar(select(SOURCES.c.document_id).where(*key))
+    owner = owner_of(connection, collection, source)
     if owner is not None:
+        where = (SOURCES.c.collection == collection, SOURCES.c.source == source)
         mark_document(connection, collection, owner, indexed_at=UNSETTLED)
-        connection.execute(delete(SOURCES).where(*key))
+        connection.execute(delete(SOURCES).where(*where))
     return owner
 
 
