@@ -51,34 +51,32 @@ class HybridRetriever:
             filters=question.filters,
             candidates=max(self._candidates, k),
         )
-        hits = await self._search(query, k)
-        current = await self._current(query, hits)
-        if len(current) < len(hits):  # something is being replaced: look anew, and at all there is
-            current = await self._current(query, await self._search(query, 2 * query.candidates))
-        if not current and not await self._revisions.holds(question.collection):
+        hits, is_whole = await self._search(query, k)
+        if not is_whole:  # something is being replaced: look anew, and at all there is
+            hits, _ = await self._search(query, 2 * query.candidates)
+        if not hits and not await self._revisions.holds(question.collection):
             raise NotFoundError(
                 f"the collection {question.collection!r} holds no documents: fill it with "
                 f"`rag ingest PATH --collection {question.collection}`, or ask another"
             )
-        return current[:k]
+        return hits[:k]
 
-    async def _search(self, query: StoreQuery, k: int) -> list[Hit]:
+    async def _search(self, query: StoreQuery, k: int) -> tuple[list[Hit], bool]:
+        """The best `k` hits, and whether none was left out since it is gone or not current."""
         candidates = await self._store.search(query)
         scores = fused_scores(candidates, self._dense_share)
         best = sorted(range(len(candidates)), key=lambda i: (-scores[i], candidates[i].chunk_id))
         ids = [candidates[i].chunk_id for i in best[:k]]
         found = {stored.chunk.chunk_id: stored for stored in await self._store.fetch(ids)}
-        return [
-            _hit(found[candidates[i].chunk_id], candidates[i], scores[i], query.vector)
+        documents = sorted({stored.chunk.document_id for stored in found.values()})
+        revisions = await self._revisions.current(query.collection, documents) if found else {}
+        hits = [
+            _hit(stored, candidates[i], scores[i], query.vector)
             for i in best[:k]
-            if candidates[i].chunk_id in found  # gone since the search
+            if (stored := found.get(candidates[i].chunk_id)) is not None
+            and revisions.get(stored.chunk.document_id) == stored.chunk.revision
         ]
-
-    async def _current(self, query: StoreQuery, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits of documents as they are now."""
-        ids = sorted({hit.chunk.document_id for hit in hits})
-        revisions = await self._revisions.current(query.collection, ids) if ids else {}
-        return [hit for hit in hits if revisions.get(hit.chunk.document_id) == hit.chunk.revision]
+        return hits, len(hits) == len(ids)
 
 
 def fused_scores(candidates: Sequence[Candidate], dense_share: float) -> list[float]:

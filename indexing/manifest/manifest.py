@@ -27,6 +27,7 @@ from indexing.manifest.rows import (
     delete_sources_of,
     find_document,
     mark_document,
+    places_of,
     sources_by_document,
 )
 from indexing.manifest.tables import BANDS, DOCUMENTS, FILES, SOURCES, UNFINISHED, UNSETTLED
@@ -129,18 +130,14 @@ class Manifest:
 
     def with_wording(self, collection: str, wording: str) -> str | None:
         """The id of the document that says this, if there is one; the lowest of several."""
-        query = (
-            select(DOCUMENTS.c.document_id)
-            .where(
-                DOCUMENTS.c.collection == collection,
-                DOCUMENTS.c.wording == wording,
-                DOCUMENTS.c.version != UNFINISHED,
-            )
-            .order_by(DOCUMENTS.c.document_id)
-            .limit(1)
+        # Without an order: to keep one, SQLite would walk through all documents by their ids.
+        query = select(DOCUMENTS.c.document_id).where(
+            DOCUMENTS.c.collection == collection,
+            DOCUMENTS.c.wording == wording,
+            DOCUMENTS.c.version != UNFINISHED,
         )
         with self._engine.connect() as connection:
-            return connection.scalar(query)
+            return min(connection.scalars(query), default=None)
 
     def near(self, collection: str, bands: Sequence[int]) -> list[str]:
         """Documents that share bands of their sketches, those that share the most first."""
@@ -282,13 +279,8 @@ class Manifest:
 
     def places(self, collection: str, document_id: str) -> list[Place]:
         """Where a document was found, in order of discovery."""
-        query = (
-            select(SOURCES.c.source, SOURCES.c.own_id, SOURCES.c.file)
-            .where(SOURCES.c.collection == collection, SOURCES.c.document_id == document_id)
-            .order_by(SOURCES.c.position, SOURCES.c.source)
-        )
         with self._engine.connect() as connection:
-            return [Place(row.source, row.own_id, row.file) for row in connection.execute(query)]
+            return places_of(connection, collection, document_id)
 
     def remove_document(self, collection: str, document_id: str) -> None:
         """Forget a document, its sources, and the marks of the files that it came from."""

@@ -38,14 +38,19 @@ def find_document(connection: Connection, collection: str, document_id: str) -> 
     return _document(row, sources_of(connection, collection, document_id))
 
 
+def places_of(connection: Connection, collection: str, document_id: str) -> list[Place]:
+    """Where a document was found, in order of discovery."""
+    columns = SOURCES.c
+    # Sorted here: to have it in order, SQLite would walk through the sources of all documents.
+    query = select(columns.position, columns.source, columns.own_id, columns.file).where(
+        columns.collection == collection, columns.document_id == document_id
+    )
+    return [Place(row[1], row[2], row[3]) for row in sorted(map(tuple, connection.execute(query)))]
+
+
 def sources_of(connection: Connection, collection: str, document_id: str) -> tuple[str, ...]:
     """The sources of a document in order of discovery."""
-    query = (
-        select(SOURCES.c.source)
-        .where(SOURCES.c.collection == collection, SOURCES.c.document_id == document_id)
-        .order_by(SOURCES.c.position, SOURCES.c.source)
-    )
-    return tuple(connection.scalars(query))
+    return tuple(place.source for place in places_of(connection, collection, document_id))
 
 
 def sources_by_document(

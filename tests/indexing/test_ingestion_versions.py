@@ -178,7 +178,7 @@ async def test_a_reader_sees_a_document_as_it_was_and_then_as_it_is(
     for edition in [editions[1], editions[0]] * 4:
         await look(asyncio.create_task(index.pipeline.ingest_documents([edition], "help")))
     assert len(seen) > 20
-    assert all(len(words) == 1 for words in seen)
+    assert [words for words in seen if len(words) != 1] == []
     assert {"first"} in seen
     assert {"second"} in seen
 
