@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def assignment_of(asked: DocumentsIn, collection: str) -> Assignment:
     """What was asked for, as it is recorded: texts get the ids that they will go by."""
     texts = tuple(
-        text.model_copy(update={"id": document_from(text, collection).document_id})
+        text
+        if text.id is not None
+        else text.model_copy(update={"id": document_from(text, collection).document_id})
         for text in asked.documents or ()
     )
     return Assignment(

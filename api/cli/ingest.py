@@ -90,15 +90,7 @@ def quote(
 
     Files are read and cut, and a few chunks embedded to see how fast that is; nothing is written.
     """
-    from api.settings import load_settings
-
-    settings = load_settings()
-    _check_fit(places, sync=False, dry_run=True, watch=False)
-    asked = _asked(settings, places, collection, sync=False, dry_run=True)
-    report = _ingest(ctx, settings, asked)
-    _print(report, json, is_plan=True)
-    if report.counts["failed"]:
-        raise typer.Exit(1)
+    ingest(ctx, places, collection=collection, dry_run=True, json=json)
 
 
 def _check_fit(places: Sequence[str], *, sync: bool, dry_run: bool, watch: bool) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from indexing.ingesting.mending import mend
 from indexing.ingesting.parts import Parts
@@ -28,7 +29,7 @@ from rag.types import Document, FailedPart, Found, Loaded
 
 _LOADED_AHEAD = 4
 
-Load = Callable[[str], Awaitable[Loaded]]
+Load = Callable[[str], Coroutine[Any, Any, Loaded]]
 
 
 class Run:
@@ -241,7 +242,7 @@ async def _ahead(
     try:
         while True:
             for source in left:
-                waiting.append((source, asyncio.create_task(_loading(load, source))))
+                waiting.append((source, asyncio.create_task(load(source))))
                 if len(waiting) > _LOADED_AHEAD:
                     break
             if not waiting:
@@ -253,7 +254,3 @@ async def _ahead(
         for _, task in waiting:
             task.cancel()
         await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
-
-
-async def _loading(load: Load, source: str) -> Loaded:
-    return await load(source)

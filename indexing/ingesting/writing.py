@@ -7,7 +7,7 @@ A batch is stored in this order, so that a run may be killed anywhere and be rep
 
 Readers take a document's chunks by the revision that is recorded: before that transaction they
 find the old ones, after it the new ones, and never some of both. What is announced and was not
-settled is written again by the next run.
+settled is finished by `mending`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ in the store. The text of every document is here once; citations are checked aga
 Two marks outlive a process that is killed. A document without a version is one of which the store
 may hold a part: it was announced and never recorded, or released and not yet removed. A document
 without a time of indexing may differ from its chunks in the store: it is being written, or its
-first source is another now. Whoever comes next finishes what they stand for.
+sources are others now. Whoever comes next finishes what they stand for.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from indexing.manifest.rows import (
     delete_sources_of,
     find_document,
     mark_document,
+    owner_of,
     places_of,
     sources_by_document,
 )
@@ -167,11 +168,8 @@ class Manifest:
 
     def document_of_source(self, collection: str, source: str) -> str | None:
         """The id of the document found at `source`."""
-        query = select(SOURCES.c.document_id).where(
-            SOURCES.c.collection == collection, SOURCES.c.source == source
-        )
         with self._engine.connect() as connection:
-            return connection.scalar(query)
+            return owner_of(connection, collection, source)
 
     def marks(self, collection: str) -> dict[str, str]:
         """By file, what it was when it was last indexed whole."""
