@@ -19,9 +19,16 @@ from pydantic import ValidationError
 
 from api.doors import Door, LocalDoor
 from api.lock import DataLock, Holder
-from api.models.answers import AnswerOut
-from api.models.documents import DocumentOut, DocumentsOut, ForgetOut, JobOut, ReportOut
-from api.models.inputs import AnswerIn, DocumentsIn
+from api.models.answers import AnswerOut, ContextOut, SearchOut
+from api.models.documents import (
+    DocumentOut,
+    DocumentsOut,
+    DocumentTextOut,
+    ForgetOut,
+    JobOut,
+    ReportOut,
+)
+from api.models.inputs import AnswerIn, ContextIn, DocumentsIn, SearchIn
 from api.models.output import Output
 from api.settings import Settings
 from indexing.ingesting.report import OnProgress, Progress
@@ -71,6 +78,16 @@ class RemoteDoor:
         """The answer to a question."""
         body = asked.model_dump(mode="json", exclude_none=True)
         return _parse(AnswerOut, await self._call("POST", "/v1/answers", json=body))
+
+    async def search(self, asked: SearchIn) -> SearchOut:
+        """The chunks that may answer a question, best first."""
+        body = asked.model_dump(mode="json", exclude_none=True)
+        return _parse(SearchOut, await self._call("POST", "/v1/search", json=body))
+
+    async def context(self, asked: ContextIn) -> ContextOut:
+        """The compressed context of a question alone."""
+        body = asked.model_dump(mode="json", exclude_none=True)
+        return _parse(ContextOut, await self._call("POST", "/v1/context", json=body))
 
     async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
         """Ingest the paths, and wait until that is done; a command that is stopped stops it.
@@ -126,6 +143,11 @@ class RemoteDoor:
         """The documents of a collection, or (None) of all."""
         params = {} if collection is None else {"collection": collection}
         return _parse(DocumentsOut, await self._call("GET", "/v1/documents", params)).documents
+
+    async def document(self, collection: str, document_id: str) -> DocumentTextOut:
+        """One document, with its text."""
+        path = f"/v1/documents/{quote(document_id, safe='')}"
+        return _parse(DocumentTextOut, await self._call("GET", path, {"collection": collection}))
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""

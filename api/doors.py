@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from api.ingesting import forget_documents, ingest_content, ingest_paths, list_documents
-from api.models.answers import AnswerOut
-from api.models.documents import DocumentOut, ForgetOut, ReportOut
-from api.models.inputs import AnswerIn, DocumentsIn
+from api.models.answers import AnswerOut, ContextOut, SearchOut
+from api.models.documents import DocumentOut, DocumentTextOut, ForgetOut, ReportOut
+from api.models.inputs import AnswerIn, ContextIn, DocumentsIn, SearchIn
 from indexing.ingesting.report import OnProgress
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ class Door(Protocol):
     async def ask(self, asked: AnswerIn) -> AnswerOut:
         """The answer to a question."""
 
+    async def search(self, asked: SearchIn) -> SearchOut:
+        """The chunks that may answer a question, best first."""
+
+    async def context(self, asked: ContextIn) -> ContextOut:
+        """The compressed context of a question alone."""
+
     async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
         """Ingest the paths, and wait until that is done."""
 
@@ -31,6 +38,9 @@ class Door(Protocol):
 
     async def documents(self, collection: str | None) -> list[DocumentOut]:
         """The documents of a collection, or (None) of all."""
+
+    async def document(self, collection: str, document_id: str) -> DocumentTextOut:
+        """One document, with its text."""
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
@@ -51,6 +61,20 @@ class LocalDoor:
         )
         return AnswerOut.of(answer)
 
+    async def search(self, asked: SearchIn) -> SearchOut:
+        """The chunks that may answer a question, best first."""
+        question = asked.to_question(self._application.settings.collection)
+        return SearchOut.of(await self._application.pipeline.search(question, asked.k))
+
+    async def context(self, asked: ContextIn) -> ContextOut:
+        """The compressed context of a question alone."""
+        settings = self._application.settings
+        context = await self._application.pipeline.context(
+            asked.to_question(settings.collection),
+            asked.max_context_tokens or settings.context.max_tokens,
+        )
+        return ContextOut.of(context)
+
     async def ingest(self, asked: DocumentsIn, on_progress: OnProgress) -> ReportOut:
         """Ingest the paths."""
         collection = asked.collection or self._application.settings.collection
@@ -66,6 +90,13 @@ class LocalDoor:
     async def documents(self, collection: str | None) -> list[DocumentOut]:
         """The documents of a collection, or (None) of all."""
         return await list_documents(self._application, collection)
+
+    async def document(self, collection: str, document_id: str) -> DocumentTextOut:
+        """One document, with its text."""
+        manifest = self._application.manifest
+        return DocumentTextOut.of(
+            await asyncio.to_thread(manifest.document, collection, document_id)
+        )
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from api.cli.ask import ask
 from api.cli.config import config
 from api.cli.documents import documents, forget
+from api.cli.evaluate import evaluate
 from api.cli.ingest import ingest, quote
 from api.cli.migrate import migrate
 from api.cli.serve import serve
@@ -63,7 +64,7 @@ def make_app(build: Build) -> typer.Typer:
         context_settings={"obj": build, "help_option_names": ["-h", "--help"]},
     )
     app.callback()(_rag)
-    for command in (ingest, quote, ask, serve, documents, forget, migrate, config):
+    for command in (ingest, quote, ask, serve, documents, forget, evaluate, migrate, config):
         app.command()(command)
     return app
 

@@ -22,9 +22,15 @@ PIPE_WIDTH = 10_000
 _MOST_REASONS = 8
 
 
+def open_console() -> Console:
+    """Standard output: as wide as its terminal, and in one line a row where it has none."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False)
+
+
 def print_answer(answer: AnswerOut) -> None:
     """The answer, its citations, and one line of tier, confidence and cost."""
-    console = _console()
+    console = open_console()
     console.print(Text(answer.answer))
     if answer.degraded_because:
         console.print(Text(f"degraded: {answer.degraded_because}"))
@@ -46,7 +52,7 @@ def print_answer(answer: AnswerOut) -> None:
 
 def print_report(report: ReportOut, is_plan: bool) -> None:
     """Counts of every outcome, what it took or would take, then what failed and why."""
-    console = _console()
+    console = open_console()
     table = Table("outcome", "sources", title="would be done" if is_plan else None)
     table.columns[1].justify = "right"
     for outcome, count in report.counts.items():
@@ -89,7 +95,7 @@ def _skipped(report: ReportOut) -> str | None:
 
 def print_documents(documents: Sequence[DocumentOut]) -> None:
     """A row for each document."""
-    console = _console()
+    console = open_console()
     if not documents:
         console.print("no documents: `rag ingest PATH` brings some in")
         return
@@ -109,7 +115,7 @@ def print_documents(documents: Sequence[DocumentOut]) -> None:
 
 def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
     """What was there before, and what is there after."""
-    console = _console()
+    console = open_console()
     table = Table(
         "forgotten", "its chunks before", "after", "documents before", "after", "found after"
     )
@@ -127,7 +133,7 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
 
 def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:
     """Every setting with its value, then every tier."""
-    console = _console()
+    console = open_console()
     values = settings.model_dump(mode="json")
     table = Table("setting", "value")
     for path in setting_paths():
@@ -140,11 +146,6 @@ def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:
     for tier in tiers:
         live.add_row(tier.name, "yes" if tier.is_live else "no", tier.why)
     console.print(live)
-
-
-def _console() -> Console:
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, highlight=False, markup=False)
 
 
 def _dollars(usd: str | None) -> str:

@@ -1,0 +1,162 @@
+"""Evaluates a collection through a door: the same in this process and through a service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from api.doors import Door
+from api.models.answers import AnswerOut
+from api.models.documents import DocumentOut
+from api.models.inputs import AnswerIn, ContextIn, SearchIn
+from api.settings import Settings
+from evaluation.gold import KnownDocument, resolve
+from evaluation.kept_records import KeptRecords
+from evaluation.questions import EvaluationQuestion, Place
+from evaluation.records import Record
+from evaluation.report import About, Report, make_report
+from evaluation.running import OnProgress, run
+from rag.pipeline import MAX_HITS
+
+FOLDER = "evaluations"
+RECORDS_FILE = "records.jsonl"
+_CHANGE_NO_ANSWER = {"data_dir", "state_url", "ingestion", "server", "log"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be evaluated. `settings` name the collection and the tokens of context.
+
+    `folder` is where records go; None is a folder of its own, inside the data folder, for each
+    state of settings and documents. `limit` takes a random sample, None everything.
+    """
+
+    question_file: Path
+    questions: Sequence[EvaluationQuestion]
+    settings: Settings
+    folder: Path | None
+    limit: int | None
+    seed: int
+    is_fresh: bool
+
+
+async def evaluate(
+    door: Door, plan: Plan, note: Callable[[str], None], on_progress: OnProgress
+) -> tuple[Report, Path]:
+    """The report, and the folder that its records are in; what was asked before is not asked again.
+
+    Raises RagError; InputError, naming the row, for gold that the collection does not hold.
+    """
+    collection = plan.settings.collection
+    documents = await door.documents(collection)
+    known = [KnownDocument(one.document_id, tuple(one.sources)) for one in documents]
+
+    async def read(document_id: str) -> str:
+        return (await door.document(collection, document_id)).text
+
+    questions = await resolve(_sampled(plan), known, read)
+    settings = settings_of(plan.settings)
+    fingerprint = _fingerprint(settings, documents)
+    folder = plan.folder or plan.settings.data_dir / FOLDER / (
+        f"{plan.question_file.stem}-{collection}-{fingerprint[:8]}"
+    )
+    records = KeptRecords(folder / RECORDS_FILE, fingerprint)
+    if plan.is_fresh:
+        records.clear()
+    _tell_what_is_kept(records, len(questions), note)
+    answered = await run(DoorSystem(door, plan.settings), questions, records, on_progress)
+    about = About(
+        question_file=plan.question_file.name,
+        collection=collection,
+        documents=len(documents),
+        fingerprint=fingerprint,
+        version=version("thrifty-rag"),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=plan.seed,
+        settings=settings,
+    )
+    return make_report(about, questions, answered), folder
+
+
+class DoorSystem:
+    """Asks the collection of the settings through a door."""
+
+    def __init__(self, door: Door, settings: Settings) -> None:
+        self._door = door
+        self._collection = settings.collection
+        self._max_context_tokens = settings.context.max_tokens
+        # more than a search finds by itself would make it look, and so rank, otherwise
+        self._ranked_chunks = min(settings.retrieval.candidates, MAX_HITS)
+
+    async def ask(self, question: EvaluationQuestion) -> Record:
+        """What is found, what goes into the context, and what is answered."""
+        asked = {"question": question.text, "collection": self._collection}
+        within = asked | {"max_context_tokens": self._max_context_tokens}
+        search = SearchIn.model_validate(asked | {"k": self._ranked_chunks})
+        hits = (await self._door.search(search)).hits
+        context = await self._door.context(ContextIn.model_validate(within))
+        answer = await self._door.ask(AnswerIn.model_validate(within))
+        return Record(
+            question_id=question.question_id,
+            question=question.text,
+            hits=tuple(Place(hit.document_id, hit.start, hit.end) for hit in hits),
+            scores=tuple(hit.score for hit in hits),
+            pieces=tuple(Place(one.document_id, one.start, one.end) for one in context.pieces),
+            context=context.context,
+            context_tokens=context.tokens,
+            status=answer.status,
+            tier=answer.tier,
+            answer=answer.answer,
+            confidence=answer.confidence,
+            citations=tuple(Place(c.document_id, c.start, c.end) for c in answer.citations),
+            usd=_dollars(answer.cost.total_usd),
+            baseline_usd=_dollars(answer.cost.baseline_usd),
+            ms=_milliseconds(answer),
+        )
+
+
+def settings_of(settings: Settings) -> dict[str, JsonValue]:
+    """The settings that can change an answer, secrets hidden."""
+    shown: dict[str, JsonValue] = settings.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER)
+    return shown
+
+
+def _sampled(plan: Plan) -> list[EvaluationQuestion]:
+    """As many questions as wanted, in their order; a larger sample holds the smaller ones."""
+    order = list(range(len(plan.questions)))
+    random.Random(plan.seed).shuffle(order)  # noqa: S311 (no secret)
+    return [plan.questions[at] for at in sorted(order[: plan.limit])]
+
+
+def _fingerprint(settings: dict[str, JsonValue], documents: Sequence[DocumentOut]) -> str:
+    """Names what can change an answer: settings, documents and the version of the project."""
+    held = sorted((one.document_id, one.version) for one in documents)
+    told = json.dumps([version("thrifty-rag"), settings, held], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _tell_what_is_kept(records: KeptRecords, asked: int, note: Callable[[str], None]) -> None:
+    if records.started_anew:
+        note("the records in the folder are of other settings or documents: starting anew")
+    elif kept := len(records.done()):
+        note(
+            f"{kept:,} records of these settings and documents are kept: what is among the "
+            f"{asked:,} questions is not asked again (--fresh asks)"
+        )
+
+
+def _dollars(usd: str | None) -> Decimal | None:
+    return None if usd is None else Decimal(usd)
+
+
+def _milliseconds(answer: AnswerOut) -> dict[str, float]:
+    return {line.stage: line.ms for line in answer.cost.lines}

@@ -1,0 +1,1 @@
+"""Question sets -> measures of quality and cost: asking, measuring, comparing, reporting."""
