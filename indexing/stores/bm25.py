@@ -6,6 +6,8 @@ English ones, and accents and stop words are dropped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import qdrant_edge as qdrant
 
 from rag.types import Chunk
@@ -28,6 +30,24 @@ class SparseEncoder:
     def question_terms(self, text: str) -> qdrant.SparseVector | None:
         """The words that are looked for; None where there are none."""
         return _unless_empty(self._bm25.embed_query(text))
+
+
+def single_words(terms: qdrant.SparseVector) -> list[qdrant.SparseVector]:
+    """Each word of a question by itself."""
+    return [
+        qdrant.SparseVector([index], [value])
+        for index, value in zip(terms.indices, terms.values, strict=True)
+    ]
+
+
+def most_possible(best_of_words: Sequence[float]) -> float:
+    """What the words of a question score at most together, each in the chunk that is best for it.
+
+    A word that no chunk holds, whose best is 0, counts like the greatest of the others: it is as
+    rare. 0 where no chunk holds any.
+    """
+    greatest = max(best_of_words, default=0.0)
+    return sum(best or greatest for best in best_of_words)
 
 
 def _unless_empty(vector: qdrant.SparseVector) -> qdrant.SparseVector | None:

@@ -1,18 +1,16 @@
 """The embedded store: Qdrant's engine in this process, on files in one folder.
 
-Dense vectors and BM25-style sparse vectors, whose IDF the engine keeps for each collection, answer
-in one batch: both legs are fetched first, and then each leg scores the union, so that every
-candidate has both scores. Dense vectors come with unit length and are kept as they come, so that
-their dot product is the cosine. Updates go through a write-ahead log. One process at a time may
-hold the folder.
+Dense vectors and BM25-style sparse vectors, whose IDF the engine counts for each collection, find
+candidates, a leg each, and each leg then scores what the other has found. Dense vectors come with
+unit length and are kept as they come, so that their dot product is the cosine; smaller copies of
+them may be searched, but score nothing. Updates go through a write-ahead log. One process at a time
+may hold the folder.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,13 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 import qdrant_edge as qdrant
 
-from indexing.stores.bm25 import SparseEncoder
+from indexing.stores.bm25 import SparseEncoder, most_possible, single_words
 from indexing.stores.payload import (
     DENSE,
     EMBEDDING_FIELDS,
-    INDEXED_FIELDS,
     PARTITION_FIELD,
-    SCHEMA_VERSION,
     SPARSE,
     allowed_values,
     description,
@@ -37,7 +33,9 @@ from indexing.stores.payload import (
     stored_embedded_chunk,
     stored_embedding,
 )
-from rag.errors import RagError, StoreError, StoreLockedError, StoreMismatchError
+from indexing.stores.qdrant_edge_layout import WHOLE, finding, open_shard
+from indexing.stores.quantization import DEFAULT_QUANTIZATION, Quantization
+from rag.errors import RagError, StoreError
 from rag.types import (
     Candidate,
     Document,
@@ -48,11 +46,9 @@ from rag.types import (
     StoreQuery,
 )
 
-_RECORD = "store.json"
 _BATCH = 256
 _SCROLL_PAGE = 1_000
 _MOST_COLLECTIONS = 1_000_000
-_OPTIMIZE_FROM_CHUNKS = 20_000  # below, brute force is as fast and exact
 _EXACT_AS_FLOAT = 2**53
 _T = TypeVar("_T")
 
@@ -60,13 +56,24 @@ _T = TypeVar("_T")
 class QdrantEdgeStore:
     """A ChunkStore in `folder`, made there if it is not.
 
+    `quantization` says which small copies of the vectors lie in memory. Those of a folder that was
+    made with another are made anew by `optimize`, which the end of an ingestion calls.
+
     Raises StoreMismatchError when the folder was made with another embedding model, dimension or
     schema version, and StoreLockedError when another process holds it.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, dimension: int) -> None:
-        self._shard = _open_shard(folder, fingerprint, dimension)
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: str,
+        dimension: int,
+        quantization: Quantization = DEFAULT_QUANTIZATION,
+    ) -> None:
+        self._shard = open_shard(folder, fingerprint, dimension, quantization)
+        self._finding = finding(quantization)
         self._collections = _collections(self._shard)  # may also name some that were emptied
+        self._counts_deleted = False  # in the engine's own IDF, until it opens the folder anew
         self._encoder = SparseEncoder()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
@@ -125,7 +132,11 @@ class QdrantEdgeStore:
         return await self._run(self._readers, lambda: self._scan(after, limit))
 
     async def optimize(self) -> None:
-        """Flush, and build the index of a large store: may take tens of seconds."""
+        """Flush; make vectors small in another way if that was set; clear what was deleted.
+
+        It clears when that is a fifth of all. Either halts this process for a while, by about ten
+        seconds for 100,000 chunks; where nothing is due, it takes no time.
+        """
         await self._run(self._writer, self._optimize)
 
     async def close(self) -> None:
@@ -143,32 +154,35 @@ class QdrantEdgeStore:
             raise StoreError(f"the embedded store failed: {error}") from error
 
     def _search(self, query: StoreQuery) -> list[Candidate]:
-        # where all chunks match, not to check it saves a third of the engine's time
-        # where all chunks match, not to check saves a third of the engine's time
-        matches_all = not query.filters and self._collections == {query.collection}
+        # where all chunks match, not to check them saves half of the engine's time
+        is_alone = self._collections == {query.collection}
+        matches_all = is_alone and not query.filters
         chosen = None if matches_all else _filter(query.collection, query.filters)
-        dense = qdrant.Query.Nearest(query.vector.tolist(), using=DENSE)
-        scored: list[tuple[Any, qdrant.SearchParams | None]] = [(dense, None)]
+        corpus = None if is_alone and not self._counts_deleted else _filter(query.collection, {})
+        near = qdrant.Query.Nearest(query.vector.tolist(), using=DENSE)
+        [dense_scores] = self._scores(_request(near, query.candidates, chosen, self._finding))
         terms = self._encoder.question_terms(query.text)
-        if terms is not None:
-            idf = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_filter(query.collection, {})))
-            scored.append((qdrant.Query.Nearest(terms, using=SPARSE), idf))
-        legs = [
-            qdrant.Prefetch(limit=query.candidates, query=asked, filter=chosen, params=params)
-            for asked, params in scored
-        ]
-        union = 2 * query.candidates
-        rankings = [
-            qdrant.QueryRequest(limit=union, prefetches=legs, query=asked, params=params)
-            for asked, params in scored
-        ]
-        by_dense, *by_sparse = self._shard.query_batch(qdrant.QueryBatchRequest(rankings))
-        sparse_scores = {point.id: point.score for points in by_sparse for point in points}
-        found = [
-            Candidate(str(point.id), point.score, sparse_scores.get(point.id, 0.0))
-            for point in by_dense
-        ]
-        return sorted(found, key=lambda candidate: candidate.chunk_id)
+        if terms is None:
+            return _candidates(dense_scores, {})
+        alike = qdrant.Query.Nearest(terms, using=SPARSE)
+        idf = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
+        own = None if is_alone else _filter(query.collection, {})
+        words = [qdrant.Query.Nearest(word, using=SPARSE) for word in single_words(terms)]
+        best, of_dense, *of_words = self._scores(  # in one batch: the IDF is counted once
+            _request(alike, query.candidates, chosen, idf),
+            _request(alike, query.candidates, _ids(dense_scores), idf),
+            *(_request(word, 1, own, idf) for word in words),
+        )
+        most = most_possible([max(found.values(), default=0.0) for found in of_words])
+        missing = best.keys() - dense_scores.keys()
+        [of_sparse] = self._scores(_request(near, query.candidates, _ids(missing), WHOLE))
+        shares = {key: min(score / most, 1.0) for key, score in (of_dense | best).items() if most}
+        return _candidates(dense_scores | of_sparse, shares)
+
+    def _scores(self, *requests: qdrant.QueryRequest) -> list[dict[str, float]]:
+        """By chunk id, what each request finds."""
+        answers = self._shard.query_batch(qdrant.QueryBatchRequest(list(requests)))
+        return [{str(point.id): point.score for point in points} for points in answers]
 
     def _fetch(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
         records = self._shard.retrieve(list(chunk_ids), with_payload=True, with_vector=False)
@@ -189,6 +203,7 @@ class QdrantEdgeStore:
         return vectors if terms is None else {**vectors, SPARSE: terms}
 
     def _delete(self, chosen: qdrant.Filter) -> None:
+        self._counts_deleted = True
         self._shard.update(qdrant.UpdateOperation.delete_points_by_filter(chosen))
 
     def _embeddings(self, collection: str, wanted: Set[str]) -> dict[str, Embedding]:
@@ -236,58 +251,21 @@ class QdrantEdgeStore:
 
     def _optimize(self) -> None:
         self._shard.flush()
-        info = self._shard.info()
-        if info.points_count - info.indexed_vectors_count >= _OPTIMIZE_FROM_CHUNKS:
-            self._shard.optimize()
+        self._shard.optimize()
 
 
-def _open_shard(folder: Path, fingerprint: str, dimension: int) -> qdrant.EdgeShard:
-    record = {"schema": SCHEMA_VERSION, "embedding": fingerprint, "dimension": dimension}
-    try:
-        if not (folder / _RECORD).exists():
-            _make_shard(folder, record, dimension)
-        _check_record(folder, json.loads((folder / _RECORD).read_text()), record)
-        return qdrant.EdgeShard.load(str(folder))
-    except RagError:
-        raise
-    except Exception as error:  # as above
-        if "WouldBlock" in str(error):
-            raise StoreLockedError(
-                f"another process holds the store in {folder}: wait for it or end it"
-            ) from error
-        raise StoreError(f"the store in {folder} cannot be opened: {error}") from error
+def _request(
+    asked: qdrant.Query,
+    limit: int,
+    chosen: qdrant.Filter | None,
+    params: qdrant.SearchParams | None,
+) -> qdrant.QueryRequest:
+    return qdrant.QueryRequest(limit=limit, query=asked, filter=chosen, params=params)
 
 
-def _make_shard(folder: Path, record: Mapping[str, object], dimension: int) -> None:
-    """An empty store with its record: there whole or not at all, also when killed."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    fresh.mkdir(parents=True)
-    shard = qdrant.EdgeShard.create(str(fresh), _shard_config(dimension))
-    for field in (PARTITION_FIELD, *INDEXED_FIELDS):
-        schema = qdrant.PayloadSchemaType.Keyword
-        shard.update(qdrant.UpdateOperation.create_field_index(field, schema))
-    shard.close()
-    (fresh / _RECORD).write_text(json.dumps(record))
-    fresh.rename(folder)  # fails where a folder that is not empty stands
-
-
-def _shard_config(dimension: int) -> qdrant.EdgeConfig:
-    return qdrant.EdgeConfig(
-        vectors={DENSE: qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Dot)},
-        sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
-        wal_enabled=True,
-    )
-
-
-def _check_record(folder: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    for key, value in wanted.items():
-        if found.get(key) != value:
-            raise StoreMismatchError(
-                f"the store in {folder} was made with {key} {found.get(key)!r}, the settings ask "
-                f"for {value!r}: set them back, or give another RAG_DATA_DIR and ingest again"
-            )
+def _candidates(dense: Mapping[str, float], sparse: Mapping[str, float]) -> list[Candidate]:
+    """In order of chunk id; what was deleted meanwhile has no dense score any more."""
+    return [Candidate(key, dense[key], sparse.get(key, 0.0)) for key in sorted(dense)]
 
 
 def _collections(shard: qdrant.EdgeShard) -> Set[str]:
@@ -301,6 +279,10 @@ def _filter(collection: str, filters: Mapping[str, tuple[Scalar, ...]]) -> qdran
     for path, values in allowed_values(filters):
         must.append(qdrant.Filter(should=[_equals(path, value) for value in values]))
     return qdrant.Filter(must=must)
+
+
+def _ids(chunk_ids: Iterable[str]) -> qdrant.Filter:
+    return qdrant.Filter(must=[qdrant.HasIdCondition(set(chunk_ids))])
 
 
 def _document(

@@ -7,20 +7,19 @@ record the embedding model, the dimension and the schema version.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
 from indexing.stores.payload import DENSE, INDEXED_FIELDS, PARTITION_FIELD, SCHEMA_VERSION, SPARSE
+from indexing.stores.quantization import DEFAULT_QUANTIZATION, OVERSAMPLING, Quantization
 from rag.errors import StoreError, StoreMismatchError
 
-Quantization = Literal["none", "int8", "binary"]
 OLDEST_SERVER = (1, 19)
 """The first version of Qdrant that counts words for each of our collections by itself."""
 
 _RECORD = "thrifty_rag"
 _PAYLOAD_LINKS = 16
-_OVERSAMPLING = {"int8": 2.0, "binary": 3.0}  # what Qdrant's guide to quantization advises
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +27,15 @@ class ServerLayout:
     """What the Qdrant collection `name` is made with; one that is there already keeps its own.
 
     `shards` cut it, each of them is held `replicas` times, and a write is done when
-    `write_consistency` of these have it. `on_disk` leaves vectors and payloads on the disk.
+    `write_consistency` of these have it. `on_disk` leaves vectors and payloads on the disk; whole
+    vectors of which there are small copies always stay there.
     """
 
     name: str = "thrifty_rag"
     shards: int = 1
     replicas: int = 1
     write_consistency: int = 1
-    quantization: Quantization = "none"
+    quantization: Quantization = DEFAULT_QUANTIZATION
     on_disk: bool = False
 
 
@@ -86,7 +86,9 @@ async def _make(
             layout.name,
             vectors_config={
                 DENSE: models.VectorParams(
-                    size=dimension, distance=models.Distance.DOT, on_disk=layout.on_disk
+                    size=dimension,
+                    distance=models.Distance.DOT,
+                    on_disk=layout.on_disk or layout.quantization != "none",
                 )
             },
             sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
@@ -113,13 +115,19 @@ def _index(field: str) -> models.KeywordIndexParams:
 
 def _quantization(wanted: Quantization) -> models.QuantizationConfig | None:
     """Small vectors in memory, to search among; the whole ones stay, to score with."""
-    if wanted == "int8":
-        scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
-        return models.ScalarQuantization(scalar=scalar)
-    if wanted == "binary":
-        binary = models.BinaryQuantizationConfig(always_ram=True)
-        return models.BinaryQuantization(binary=binary)
-    return None
+    match wanted:
+        case "none":
+            return None
+        case "turbo":
+            bits = models.TurboQuantBitSize.BITS4
+            turbo = models.TurboQuantQuantizationConfig(bits=bits, always_ram=True)
+            return models.TurboQuantization(turbo=turbo)
+        case "int8":
+            scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+            return models.ScalarQuantization(scalar=scalar)
+        case "binary":
+            binary = models.BinaryQuantizationConfig(always_ram=True)
+            return models.BinaryQuantization(binary=binary)
 
 
 def _check_record(found: Any, wanted: dict[str, Any], name: str) -> None:
@@ -144,9 +152,11 @@ def _reading(config: models.CollectionConfig) -> Reading:
         case None:
             return Reading(consistency, None, None)
         case models.BinaryQuantization():
-            oversampling = _OVERSAMPLING["binary"]
+            oversampling = OVERSAMPLING["binary"]
+        case models.TurboQuantization():
+            oversampling = OVERSAMPLING["turbo"]
         case _:
-            oversampling = _OVERSAMPLING["int8"]
+            oversampling = OVERSAMPLING["int8"]
     rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
     exact = models.QuantizationSearchParams(ignore=True)
     return Reading(

@@ -8,6 +8,7 @@ from typing import Any
 import qdrant_edge
 from qdrant_client import models
 
+from indexing.stores.bm25 import single_words
 from indexing.stores.payload import (
     DENSE,
     PARTITION_FIELD,
@@ -27,7 +28,8 @@ def rankings(
 ) -> list[models.QueryRequest]:
     """Both legs' best, scored by the dense leg, and by the sparse one if there are `terms`.
 
-    Raises FilterError for filters that cannot be understood.
+    Behind them, for each of the terms, the chunk of the collection that is best for it. Raises
+    FilterError for filters that cannot be understood.
     """
     chosen = chunks_matching(query.collection, query.filters)
 
@@ -38,6 +40,7 @@ def rankings(
         )
     ]
     scored = [(dense, DENSE, reading.score)]
+    words: list[models.QueryRequest] = []
     if terms is not None:
         sparse = models.NearestQuery(nearest=_sparse(terms))
         corpus = models.IdfCorpusParams(corpus=chunks_matching(query.collection, {}))
@@ -48,7 +51,18 @@ def rankings(
             )
         )
         scored.append((sparse, SPARSE, idf))
-    return [
+        words = [
+            models.QueryRequest(
+                query=models.NearestQuery(nearest=_sparse(word)),
+                using=SPARSE,
+                filter=chunks_matching(query.collection, {}),
+                params=idf,
+                limit=1,
+                with_payload=False,
+            )
+            for word in single_words(terms)
+        ]
+    both = [
         models.QueryRequest(
             prefetch=legs,
             query=asked,
@@ -59,6 +73,7 @@ def rankings(
         )
         for asked, using, params in scored
     ]
+    return [*both, *words]
 
 
 def point(embedded: EmbeddedChunk, terms: qdrant_edge.SparseVector | None) -> models.PointStruct:

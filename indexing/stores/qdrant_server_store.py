@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
 
-from indexing.stores.bm25 import SparseEncoder
+from indexing.stores.bm25 import SparseEncoder, most_possible
 from indexing.stores.payload import (
     DENSE,
     EMBEDDING_FIELDS,
@@ -130,11 +130,12 @@ class QdrantServerStore:
                 timeout=self._timeout_s,
             )
         )
-        by_dense, *by_sparse = (answer.points for answer in answers)
-        sparse_scores = {point.id: point.score for points in by_sparse for point in points}
+        by_dense, *rest = (answer.points for answer in answers)
+        by_sparse, of_words = (rest[0], rest[1:]) if rest else ([], [])
+        most = most_possible([max((p.score for p in points), default=0.0) for points in of_words])
+        shares = {point.id: min(point.score / most, 1.0) for point in by_sparse if most}
         found = [
-            Candidate(str(point.id), point.score, sparse_scores.get(point.id, 0.0))
-            for point in by_dense
+            Candidate(str(point.id), point.score, shares.get(point.id, 0.0)) for point in by_dense
         ]
         return sorted(found, key=lambda candidate: candidate.chunk_id)
 

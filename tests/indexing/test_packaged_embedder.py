@@ -142,7 +142,7 @@ async def test_agrees_with_sentence_transformers(
 ) -> None:
     expected = reference.encode(TEXTS, normalize_embeddings=True)
     cosines = (await vectors(embedder, *TEXTS) * expected).sum(axis=1)
-    assert cosines.min() > 0.985, cosines
+    assert cosines.min() > 0.995, cosines
 
 
 @pytest.mark.filterwarnings("default")
@@ -160,7 +160,7 @@ async def test_agrees_with_the_exact_graph(
 ) -> None:
     expected = unit(np.concatenate([run_graph(fp32_session, tokenizer, text) for text in TEXTS]))
     cosines = (await vectors(embedder, *TEXTS) * expected).sum(axis=1)
-    assert cosines.min() > 0.985, cosines
+    assert cosines.min() > 0.995, cosines
 
 
 async def test_like_texts_are_near_and_unlike_ones_are_far(embedder: PackagedEmbedder) -> None:
@@ -232,7 +232,7 @@ async def test_long_texts_are_the_mean_over_their_windows(
             "pooling": np.ones((1, 1, len(ids)), np.float32),
         }
         total += fp32_session.run(None, feed)[0][0][0]
-    assert float(unit(total) @ (await vectors(embedder, text))[0]) > 0.985
+    assert float(unit(total) @ (await vectors(embedder, text))[0]) > 0.995
 
 
 # Spans
@@ -253,7 +253,7 @@ async def test_span_vectors_are_means_over_the_states_of_their_tokens(
     assert rows.sum(axis=1).tolist()[3] == len(encoding.ids) - 2
     exact = unit(run_graph(fp32_session, tokenizer, text, rows / rows.sum(axis=1, keepdims=True)))
     cosines = (one.span_vectors * exact).sum(axis=1)
-    assert cosines.min() > 0.98, cosines
+    assert cosines.min() > 0.993, cosines
     # what the four share makes any two alike; each is nearest to its own
     assert (one.span_vectors @ exact.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
 

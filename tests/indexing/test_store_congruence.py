@@ -118,6 +118,8 @@ def assert_same(left: list[Candidate], right: list[Candidate], candidates: int) 
     for key in ours.keys() & theirs.keys():
         assert ours[key].dense_score == pytest.approx(theirs[key].dense_score, abs=CLOSE)
         assert ours[key].sparse_score == pytest.approx(theirs[key].sparse_score, abs=CLOSE)
+    assert all(abs(one.dense_score) <= 1 + CLOSE for one in (*left, *right))
+    assert all(0 <= one.sparse_score <= 1 for one in (*left, *right))
     dense = sorted((one.dense_score for one in left), reverse=True)
     sparse = sorted((one.sparse_score for one in left), reverse=True)
     for key in ours.keys() ^ theirs.keys():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 from fakes import bm25_words
 from rank_bm25 import BM25Okapi
-from store_makers import chunk, chunk_id, direction, embedded, found, hashed, query
+from store_makers import Open, chunk, chunk_id, direction, embedded, found, hashed, query
 
 from rag.errors import FilterError
 from rag.ports import ChunkStore
-from rag.types import Scalar
+from rag.types import Chunk, Scalar
 
 # Searching
 
@@ -84,6 +85,40 @@ async def test_each_collection_has_its_own_idf(store: ChunkStore) -> None:
     )
 
 
+async def test_a_word_is_as_rare_as_in_what_is_there_now(reopen: Open) -> None:
+    """Whether chunks were replaced or deleted before, and the store opened again or not."""
+    store = reopen()
+    said = {1: "zebra", 2: "zebra", 3: "zebra lion", 4: "lion", 5: "lion", 6: "lion owl", 7: "owl"}
+    first = [chunk(n, text, document_id=f"doc_{n}") for n, text in said.items()]
+    await store.upsert([embedded(one) for one in first])
+    await store.upsert([embedded(chunk(1, "lion tiger", document_id="doc_1"))])
+    replaced = await scores(store, "help")
+    for number in (4, 5):
+        await store.delete("help", f"doc_{number}")
+    deleted = await scores(store, "help")
+    await store.close()
+    store = reopen()
+    opened = await scores(store, "help")
+    said[1] = "lion tiger"
+    await store.upsert([embedded(placed(n, said, "replaced")) for n in said])
+    await store.upsert([embedded(placed(n, said, "deleted")) for n in said if n not in (4, 5)])
+    assert replaced == pytest.approx(await scores(store, "replaced"), abs=1e-4)
+    assert deleted == pytest.approx(await scores(store, "deleted"), abs=1e-4)
+    assert opened == pytest.approx(deleted, abs=1e-4)
+    await store.close()
+
+
+async def scores(store: ChunkStore, collection: str) -> list[float]:
+    candidates = await store.search(query("zebra lion owl", collection=collection))
+    return [one.sparse_score for one in candidates]
+
+
+def placed(number: int, said: dict[int, str], collection: str) -> Chunk:
+    """The chunk in another collection, with an id of its own; the order of ids stays."""
+    own = number + 1_000 * len(collection)
+    return chunk(own, said[number], document_id=f"doc_{number}", collection=collection)
+
+
 CORPUS = """
 Refunds are paid within fourteen days after the parcel comes back
 A parcel that was damaged in transit is replaced without charge
@@ -131,6 +166,111 @@ def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float:
         return np.array([(rounded < one).sum() + (rounded == one).sum() / 2 for one in rounded])
 
     return float(np.corrcoef(ranks(left), ranks(right))[0, 1])
+
+
+# The share of what the words of a question score at most
+
+SAID = {1: "zebra zebra lion", 2: "lion", 3: "tiger owl owl"}
+
+
+def weight(often: int, words: int, having: int, chunks: int = len(SAID)) -> float:
+    """What a word scores in a chunk of so many words, when so many of the chunks have it."""
+    idf = math.log(1 + (chunks - having + 0.5) / (having + 0.5))
+    return idf * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * words / 100))
+
+
+ZEBRA = weight(2, words=3, having=1)  # in 1, which is best for it
+LION_IN_1 = weight(1, words=3, having=2)
+LION = weight(1, words=1, having=2)  # in 2, which is best for it
+OWL = weight(2, words=3, having=1)
+
+
+async def fill(store: ChunkStore) -> None:
+    await store.upsert(
+        [embedded(chunk(n, text, prefix="", document_id=f"doc_{n}")) for n, text in SAID.items()]
+    )
+
+
+async def shares(store: ChunkStore, text: str, **fields: Any) -> dict[int, float]:
+    """By the number of the chunk, its share."""
+    candidates = await store.search(query(text, **fields))
+    return {uuid.UUID(one.chunk_id).int: one.sparse_score for one in candidates}
+
+
+def near(expected: dict[int, float]) -> Any:
+    return pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("zebra", {1: 1, 2: 0, 3: 0}),
+        ("the zebra", {1: 1, 2: 0, 3: 0}),
+        ("lion", {1: LION_IN_1 / LION, 2: 1, 3: 0}),
+        (
+            "a zebra and a lion",
+            {1: (ZEBRA + LION_IN_1) / (ZEBRA + LION), 2: LION / (ZEBRA + LION), 3: 0},
+        ),
+        ("zebras owl", {1: ZEBRA / (ZEBRA + OWL), 2: 0, 3: OWL / (ZEBRA + OWL)}),
+    ],
+)
+async def test_a_share_by_hand(store: ChunkStore, asked: str, expected: dict[int, float]) -> None:
+    """Each word counts in the chunk that is best for it."""
+    await fill(store)
+    assert await shares(store, asked) == near(expected)
+
+
+async def test_a_word_that_no_chunk_holds_counts_like_the_greatest_of_the_others(
+    store: ChunkStore,
+) -> None:
+    await fill(store)
+    assert await shares(store, "zebra unicorn") == near({1: 1 / 2, 2: 0, 3: 0})
+    assert await shares(store, "lion unicorn") == near({1: LION_IN_1 / LION / 2, 2: 1 / 2, 3: 0})
+    most = LION + ZEBRA + 2 * max(LION, ZEBRA)
+    asked = await shares(store, "unicorn lion dragon zebra")
+    assert asked == near({1: (ZEBRA + LION_IN_1) / most, 2: LION / most, 3: 0})
+    assert await shares(store, "unicorn dragon") == {1: 0, 2: 0, 3: 0}
+
+
+async def test_a_word_said_twice_counts_once(store: ChunkStore) -> None:
+    await fill(store)
+    assert await shares(store, "lion zebra lion") == near(await shares(store, "zebra lion"))
+
+
+async def test_a_filter_changes_no_share(store: ChunkStore) -> None:
+    await fill(store)
+    whole = await shares(store, "zebra lion tiger")
+    for number in SAID:
+        filters = {"document_id": (f"doc_{number}",)}
+        assert await shares(store, "zebra lion tiger", filters=filters) == near(
+            {number: whole[number]}
+        )
+
+
+async def test_how_many_are_asked_for_changes_no_share(store: ChunkStore) -> None:
+    await fill(store)
+    whole = await shares(store, "zebra lion tiger")
+    found = await shares(store, "zebra lion tiger", candidates=1)
+    assert found == near({number: whole[number] for number in found})
+
+
+async def test_another_collection_changes_no_share(store: ChunkStore) -> None:
+    await fill(store)
+    alone = await shares(store, "zebra lion unicorn")
+    others = [
+        chunk(n, text, prefix="", collection="other")
+        for n, text in enumerate(("lion lion lion", "unicorn", "zebra"), start=10)
+    ]
+    await store.upsert([embedded(one) for one in others])
+    assert await shares(store, "zebra lion unicorn") == near(alone)
+
+
+async def test_a_chunk_that_is_deleted_is_no_longer_the_best_for_a_word(
+    store: ChunkStore,
+) -> None:
+    await fill(store)
+    await store.delete("help", "doc_2")
+    assert await shares(store, "lion") == near({1: 1, 3: 0})
 
 
 # Filters

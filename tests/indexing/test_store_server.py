@@ -117,6 +117,17 @@ async def test_the_collection_is_made_as_the_layout_says() -> None:
     await store.close()
 
 
+async def test_by_default_small_vectors_lie_in_memory_and_whole_ones_on_the_disk() -> None:
+    client = LocalQdrant()
+    store = server_store(client)
+    await store.upsert([embedded(chunk(1))])
+    small = client.layout["quantization_config"].turbo
+    assert (small.bits, small.always_ram) == (models.TurboQuantBitSize.BITS4, True)
+    assert client.layout["vectors_config"]["dense"].on_disk
+    assert not client.layout["on_disk_payload"]
+    await store.close()
+
+
 async def test_our_collections_are_partitions_of_it() -> None:
     client = LocalQdrant()
     store = server_store(client)
@@ -182,12 +193,12 @@ async def test_a_search_is_one_request_with_the_idf_of_its_collection() -> None:
         async with connected(server.url, timeout_s=7) as (store, _):
             await store.search(query("zebra", filters={"lang": ("en",)}))
             before = len(server.asked)
-            await store.search(query("zebra", filters={"lang": ("en",)}))
+            await store.search(query("a zebra and a lion", filters={"lang": ("en",)}))
     assert len(server.asked) == before + 1
     asked = server.asked[-1]
     assert "timeout=7" in asked.path
     assert "consistency" not in asked.path
-    dense, sparse = asked.body["searches"]
+    dense, sparse, *words = asked.body["searches"]
     partition = {"key": "collection", "match": {"value": "help"}}
     for one in (dense, sparse):
         assert [leg["using"] for leg in one["prefetch"]] == ["dense", "sparse"]
@@ -195,6 +206,12 @@ async def test_a_search_is_one_request_with_the_idf_of_its_collection() -> None:
         assert all(len(leg["filter"]["must"]) == 2 for leg in one["prefetch"])
     assert sparse["params"]["idf"]["corpus"]["must"] == [partition]
     assert sparse["prefetch"][1]["params"] == sparse["params"]
+    both = sparse["query"]["nearest"]
+    assert len(both["indices"]) == len(words) == 2
+    for word, index, value in zip(words, both["indices"], both["values"], strict=True):
+        assert word["query"]["nearest"] == {"indices": [index], "values": [value]}
+        assert (word["using"], word["limit"], word["params"]) == ("sparse", 1, sparse["params"])
+        assert word["filter"]["must"] == [partition], "the best of all, whatever is filtered"
 
 
 async def test_a_question_without_words_asks_the_dense_leg_alone() -> None:
@@ -216,7 +233,7 @@ async def test_replicas_are_read_by_majority_and_quantized_vectors_scored_whole(
     *_, search, scan = server.asked
     assert "consistency=majority" in search.path
     assert "consistency=majority" in scan.path
-    dense, _ = search.body["searches"]
+    dense, *_ = search.body["searches"]
     found = dense["prefetch"][0]["params"]["quantization"]
     assert found == {"rescore": True, "oversampling": 2.0}
     assert dense["params"]["quantization"]["ignore"] is True
