@@ -11,10 +11,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
-.PHONY: help demo serve test test-killed lint types check bench bench-ingestion bench-http clean
+.PHONY: help demo serve test test-killed lint types check clean fit bench bench-retrieval \
+	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-peers
+.NOTPARALLEL:  # two benchmarks at once would measure each other
 
 help:  ## What there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1:8000
 	$(BIN)/rag ingest docs
@@ -39,19 +41,43 @@ types: $(VENV)/.installed-test  ## mypy, strict
 
 check: lint types test  ## All three
 
-bench: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
-	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
+# Every table and plot of docs/results.md, given the data.
+bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-peers  ## All below
 
-bench-ingestion: $(VENV)/.installed-test  ## What ingestion promises, on ten thousand documents
+bench-retrieval: $(VENV)/.installed-test .venv-peers/.installed  ## Search quality, and chunks against recursive splitters
+	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
+	$(BIN)/python -m benchmarks.chunking_spans --data $(DATA)
+
+bench-compression: $(VENV)/.installed-test  ## What compression keeps, tokens sent, abstention
+	$(BIN)/python -m benchmarks.compression --data $(DATA)
+	$(BIN)/python -m benchmarks.context --data $(DATA)
+	$(BIN)/python -m benchmarks.abstention --data $(DATA)
+
+bench-speed: $(VENV)/.installed-test  ## Embedding, and what its speed costs
+	$(BIN)/python -m benchmarks.embedding_speed --data $(DATA)
+
+bench-growth: $(VENV)/.installed-test  ## From 1,000 to 100,000 chunks, and small vectors
+	$(BIN)/python -m benchmarks.growth --data $(DATA)
+	$(BIN)/python -m benchmarks.vectors --data $(DATA)
+
+bench-ingestion: $(VENV)/.installed-test .venv-readers/.installed  ## What ingestion promises, versions, readers
 	$(BIN)/python -m benchmarks.ingestion --data $(DATA)
 	$(BIN)/python -m benchmarks.near_duplicates --data $(DATA)
+	$(BIN)/python -m benchmarks.readers --data $(DATA) --python .venv-readers/bin/python
 
 bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 500 questions
 	$(BIN)/python -m benchmarks.http_load --data $(DATA)
 	$(BIN)/python -m benchmarks.citations --data $(DATA)
 
+bench-peers: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
+	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
+
+fit: $(VENV)/.installed-test  ## Fit the weights of compression and of the confidence
+	$(BIN)/python -m benchmarks.fit_usefulness --data $(DATA)
+	$(BIN)/python -m benchmarks.fit_confidence --data $(DATA)
+
 clean:  ## Remove the environments and the demo's data
-	rm -rf $(VENV) .venv-peers .rag
+	rm -rf $(VENV) .venv-peers .venv-readers .rag
 
 $(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found: install one, or run make PYTHON=/path/to/python" >&2; exit 1; }
@@ -76,4 +102,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
 	.venv-peers/bin/pip install --quiet -r benchmarks/peers/requirements.txt
+	@touch $@
+
+.venv-readers/.installed: benchmarks/peers/readers.txt
+	$(PYTHON) -m venv .venv-readers
+	.venv-readers/bin/pip install --quiet -r benchmarks/peers/readers.txt
 	@touch $@

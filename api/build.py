@@ -14,6 +14,7 @@ from api.state.room import check_room
 from api.state.turn import turn
 from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
+from compression.usefulness import Usefulness
 from generation.deciding.confidence import LogisticConfidence
 from generation.money.baseline import PremiumBaseline
 from generation.tiers.extractive import ExtractiveGenerator
@@ -31,10 +32,11 @@ from indexing.manifest.quotes import Quotes
 from indexing.readers.limits import READERS_VERSION, ReadLimits
 from indexing.readers.workers import WorkerReader
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
-from rag.errors import MissingExtraError
+from rag.errors import MissingExtraError, SettingsError
 from rag.pipeline import Limits, QuestionPipeline
-from rag.ports import Chunker, ChunkStore, Embedder, Retriever, Revisions, Tokenizer
+from rag.ports import Chunker, ChunkStore, Embedder, Reranker, Retriever, Revisions, Tokenizer
 from retrieval.hybrid import HybridRetriever
+from retrieval.reranking import RerankingRetriever
 from retrieval.versions import NewestFirstRetriever
 
 MODELS_INSTALL = (
@@ -70,19 +72,22 @@ def build(settings: Settings) -> Application:
 
     Raises MissingExtraError, ModelError, SettingsError and StoreError.
     """
-    embedder, tokenizer, chunk_tokens = embedding(settings)
+    return build_around(settings, *embedding(settings))
+
+
+def build_around(
+    settings: Settings, embedder: Embedder, tokenizer: Tokenizer, model_tokens: int
+) -> Application:
+    """As `build`, around a model that is there: what `embedding` gives.
+
+    Raises MissingExtraError, ModelError, SettingsError and StoreError.
+    """
+    chunker = StructuralChunker(tokenizer, chunk_tokens(settings, model_tokens))
+    reranker = open_reranker(settings)
     state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
     store = open_store(settings, embedder)
-    counter = TiktokenCounter()
-    pipeline = QuestionPipeline(
-        retriever=_retriever(settings, embedder, store, manifest),
-        compressor=BudgetCompressor(counter),
-        generator=ExtractiveGenerator(LogisticConfidence.bundled(), settings.answers.abstain_below),
-        baseline=PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks),
-        limits=Limits(settings.answers.max_question_chars, settings.retrieval.chunks),
-    )
-    chunker = StructuralChunker(tokenizer, min(chunk_tokens, CHUNK_TOKENS))
+    pipeline = question_pipeline(settings, embedder, store, manifest, reranker)
     reader, loader = _loading(settings, chunker)
     parts = Parts(
         reader=reader,
@@ -107,7 +112,8 @@ def open_store(settings: Settings, embedder: Embedder) -> ChunkStore:
     chosen = settings.store
     fingerprint, dimension = embedder.fingerprint, embedder.dimension
     if chosen.url is None:
-        return QdrantEdgeStore(settings.data_dir / "store", fingerprint, dimension)
+        folder = settings.data_dir / "store"
+        return QdrantEdgeStore(folder, fingerprint, dimension, chosen.quantization)
     if find_spec("qdrant_client") is None:
         raise MissingExtraError("qdrant-client, which RAG_STORE__URL needs,", SERVER_INSTALL)
     from indexing.stores.qdrant_server_layout import ServerLayout
@@ -167,21 +173,68 @@ def embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
     return named, named, named.chunk_tokens
 
 
+def chunk_tokens(settings: Settings, model_tokens: int) -> int:
+    """How many tokens a chunk may have, of which the model reads `model_tokens`.
+
+    Raises SettingsError when more are wanted than that.
+    """
+    wanted = settings.ingestion.chunk_tokens
+    if wanted is None:
+        return min(model_tokens, CHUNK_TOKENS)
+    if wanted > model_tokens:
+        raise SettingsError(
+            f"ingestion.chunk_tokens is {wanted:,}, and the embedding model reads "
+            f"{model_tokens:,}: lower it"
+        )
+    return wanted
+
+
+def open_reranker(settings: Settings) -> Reranker | None:
+    """The reranker that the settings name; None when they name none.
+
+    Raises MissingExtraError and ModelError.
+    """
+    if settings.retrieval.reranker is None:
+        return None
+    _require_models("RAG_RETRIEVAL__RERANKER")
+    from retrieval.cross_encoder import CrossEncoderReranker
+
+    return CrossEncoderReranker(settings.retrieval.reranker)
+
+
+def question_pipeline(
+    settings: Settings,
+    embedder: Embedder,
+    store: ChunkStore,
+    revisions: Revisions,
+    reranker: Reranker | None,
+) -> QuestionPipeline:
+    """The path from question to answer by these settings, over parts that are open already."""
+    counter = TiktokenCounter()
+    return QuestionPipeline(
+        retriever=_retriever(settings, embedder, store, revisions, reranker),
+        compressor=BudgetCompressor(counter, Usefulness.bundled(), settings.context.min_usefulness),
+        generator=ExtractiveGenerator(LogisticConfidence.bundled(), settings.answers.abstain_below),
+        baseline=PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks),
+        limits=Limits(settings.answers.max_question_chars, settings.retrieval.chunks),
+    )
+
+
 def _retriever(
-    settings: Settings, embedder: Embedder, store: ChunkStore, revisions: Revisions
+    settings: Settings,
+    embedder: Embedder,
+    store: ChunkStore,
+    revisions: Revisions,
+    reranker: Reranker | None,
 ) -> Retriever:
     chosen = settings.retrieval
     hybrid = HybridRetriever(
         BatchingEmbedder(embedder), store, revisions, chosen.candidates, chosen.dense_share
     )
-    if chosen.reranker is None:
+    if reranker is None:
         return NewestFirstRetriever(hybrid)
-    _require_models("RAG_RETRIEVAL__RERANKER")
-    from retrieval.cross_encoder import CrossEncoderReranker
-    from retrieval.reranking import RerankingRetriever
-
     # outermost, since a reranker gives versions of one text the same score
-    return NewestFirstRetriever(RerankingRetriever(hybrid, CrossEncoderReranker(chosen.reranker)))
+    return NewestFirstRetriever(RerankingRetriever(hybrid, reranker))
 
 
 def _require_models(setting: str) -> None:

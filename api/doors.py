@@ -52,6 +52,11 @@ class LocalDoor:
     def __init__(self, application: Application) -> None:
         self._application = application
 
+    @property
+    def application(self) -> Application:
+        """What it works with."""
+        return self._application
+
     async def ask(self, asked: AnswerIn) -> AnswerOut:
         """The answer to a question."""
         settings = self._application.settings

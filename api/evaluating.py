@@ -58,14 +58,10 @@ async def evaluate(
     """
     collection = plan.settings.collection
     documents = await door.documents(collection)
-    known = [KnownDocument(one.document_id, tuple(one.sources)) for one in documents]
-
-    async def read(document_id: str) -> str:
-        return (await door.document(collection, document_id)).text
-
-    questions = await resolve(_sampled(plan), known, read)
+    sample = sampled(plan.questions, plan.limit, plan.seed)
+    questions = await with_gold_found(sample, door, collection, documents)
     settings = settings_of(plan.settings)
-    fingerprint = _fingerprint(settings, documents)
+    fingerprint = fingerprint_of(settings, documents)
     folder = plan.folder or plan.settings.data_dir / FOLDER / (
         f"{plan.question_file.stem}-{collection}-{fingerprint[:8]}"
     )
@@ -127,19 +123,39 @@ class DoorSystem:
 def settings_of(settings: Settings) -> dict[str, JsonValue]:
     """The settings that can change an answer, secrets hidden."""
     shown: dict[str, JsonValue] = settings.model_dump(mode="json", exclude=_CHANGE_NO_ANSWER)
-    return shown
+    return shown | {"ingestion": {"chunk_tokens": settings.ingestion.chunk_tokens}}
 
 
-def _sampled(plan: Plan) -> list[EvaluationQuestion]:
+def sampled(
+    questions: Sequence[EvaluationQuestion], limit: int | None, seed: int
+) -> list[EvaluationQuestion]:
     """As many questions as wanted, in their order; a larger sample holds the smaller ones."""
-    order = list(range(len(plan.questions)))
-    random.Random(plan.seed).shuffle(order)  # noqa: S311 (no secret)
-    return [plan.questions[at] for at in sorted(order[: plan.limit])]
+    order = list(range(len(questions)))
+    random.Random(seed).shuffle(order)  # noqa: S311 (no secret)
+    return [questions[at] for at in sorted(order[:limit])]
 
 
-def _fingerprint(settings: dict[str, JsonValue], documents: Sequence[DocumentOut]) -> str:
+async def with_gold_found(
+    questions: Sequence[EvaluationQuestion],
+    door: Door,
+    collection: str,
+    documents: Sequence[DocumentOut],
+) -> list[EvaluationQuestion]:
+    """The questions with their gold found in the collection, which holds these documents.
+
+    Raises InputError, naming the row, for gold that is not there.
+    """
+    known = [KnownDocument(one.document_id, tuple(one.sources)) for one in documents]
+
+    async def read(document_id: str) -> str:
+        return (await door.document(collection, document_id)).text
+
+    return await resolve(questions, known, read)
+
+
+def fingerprint_of(settings: dict[str, JsonValue], documents: Sequence[DocumentOut]) -> str:
     """Names what can change an answer: settings, documents and the version of the project."""
-    held = sorted((one.document_id, one.version) for one in documents)
+    held = sorted((one.document_id, one.version, one.chunks) for one in documents)
     told = json.dumps([version("thrifty-rag"), settings, held], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 

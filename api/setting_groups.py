@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from indexing.chunking import MIN_CHUNK_TOKENS
 from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
 
 COLLECTION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -108,10 +109,11 @@ class StoreSettings(Group):
         description="Replicas that must have a write before it counts as done, when the Qdrant "
         "collection is made.",
     )
-    quantization: Literal["none", "int8", "binary"] = Field(
-        default="none",
-        description="Small copies of the vectors to search among, when the Qdrant collection is "
-        "made; what is found is scored with the whole vectors.",
+    quantization: Literal["none", "turbo", "int8", "binary"] = Field(
+        default="turbo",
+        description="Small copies of the vectors in memory to search among, of 4, 8 or 1 bits a "
+        "number; what is found is scored with the whole vectors. A Qdrant collection keeps what it "
+        "was made with, the embedded store follows at the end of the next ingestion.",
     )
     on_disk: bool = Field(
         default=False,
@@ -124,8 +126,15 @@ class StoreSettings(Group):
 
 
 class IngestionSettings(Group):
-    """What may be read, and how much of it."""
+    """What may be read, how much of it, and how it is cut."""
 
+    chunk_tokens: int | None = Field(
+        default=None,
+        ge=MIN_CHUNK_TOKENS,
+        description="Tokens of a chunk at most, counted by the embedding model, title and headings "
+        "included; unset takes 190, or as many as the model reads if those are fewer. The next "
+        "ingestion cuts anew what it is given.",
+    )
     max_file_bytes: int = Field(
         default=50_000_000, ge=1_000, le=10_000_000_000, description="Bytes that a file may have."
     )
@@ -171,7 +180,7 @@ class RetrievalSettings(Group):
     """How the chunks that may answer are found."""
 
     candidates: int = Field(
-        default=30,
+        default=50,
         ge=1,
         le=1000,
         description="Chunks that each of dense and sparse search contributes.",
@@ -201,7 +210,15 @@ class ContextSettings(Group):
         default=1_000,
         ge=1,
         le=MAX_CONTEXT_TOKENS,
-        description="Tokens of context for a question that does not say how many it wants.",
+        description="Tokens of context, at most, for a question that does not say how many it "
+        "wants.",
+    )
+    min_usefulness: float = Field(
+        default=0.06,
+        ge=0,
+        le=1,
+        description="Probability of helping to answer below which a sentence is left out of the "
+        "context; 0 fills the budget.",
     )
 
 

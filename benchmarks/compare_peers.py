@@ -1,11 +1,11 @@
 """This project against LlamaIndex, txtai and Haystack: the same work, in the same run.
 
-    make bench
+    make bench-peers
 
 1,000 documents of scifact, one embedding model, each system in a process of its own, one after the
 other and all of them again `--repeats` times, so that a drift of the machine meets all alike.
 Prints medians and ratios, writes them to benchmarks/results/peers.json, and renews the table in
-docs/quality.md.
+docs/results.md.
 """
 
 from __future__ import annotations

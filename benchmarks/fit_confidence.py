@@ -5,8 +5,8 @@
 Each question set is used whole and, several times, shrunk to a few dozen documents, so that the
 estimate holds for small collections too. From each a seeded random half of the gold documents is
 removed, so that about half of the questions cannot be answered; the real pipeline quotes; each set
-has its judge of what is right. The coefficients are fitted on a random half of the questions (no
-question is in both halves), with the same total weight for each set, and written to
+has its judge of what is right. The coefficients are fitted on one half of the questions
+(`benchmarks.splits`), with the same total weight for each set, and written to
 generation/deciding/confidence.json together with what was measured on the other half: AUROC (right
 or not; answerable or not), ECE in 10 bins, and the share of right answers above the threshold for
 abstaining.
@@ -18,10 +18,10 @@ import argparse
 import asyncio
 import json
 import random
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -29,23 +29,25 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from api.setting_groups import AnswerSettings, ContextSettings, RetrievalSettings
-from benchmarks.publish import CONFIDENCE, publish
+from benchmarks.indexed import Indexed
+from benchmarks.publish import CONFIDENCE, ROOT, publish
+from benchmarks.publishing.origins import origin
 from benchmarks.question_sets import (
+    JudgedQuestion,
     QuestionSet,
     load_anthropic_docs,
     load_chunking_eval,
     load_clapnq,
     load_nq_open,
 )
+from benchmarks.splits import is_held_out
 from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
+from compression.usefulness import Usefulness
+from evaluation.measures.confidence import expected_calibration_error, reliability
 from generation.deciding.confidence import LogisticConfidence, Signals
 from generation.tiers.extractive import ExtractiveGenerator, citations_of
-from indexing.chunking import CHUNK_TOKENS, StructuralChunker, passage_of
-from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
-from indexing.stores.qdrant_edge_store import QdrantEdgeStore
-from rag.types import EmbeddedChunk, Question
-from retrieval.hybrid import HybridRetriever
+from rag.types import Question
 
 ABSTAIN_BELOW = AnswerSettings().abstain_below
 SMALL_QUESTIONS = 40
@@ -54,87 +56,92 @@ SMALL_SEEDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question that was answered by quoting."""
+    """One question that was answered by quoting. `has_gold`: the set knows documents for it."""
 
     source: str
     question_id: str
     signals: Signals
     top_cosine: float
+    top_score: float
     is_right: bool
     is_answerable: bool
+    has_gold: bool
 
 
-async def collect(question_set: QuestionSet, seed: int, most: int) -> list[Row]:
-    """Answer the questions of a set with a random half of its gold documents removed."""
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Questions of a set, and the documents that are removed before they are asked."""
+
+    questions: Sequence[JudgedQuestion]
+    removed: frozenset[str]
+
+
+def whole(question_set: QuestionSet, seed: int, most: int) -> Draw:
+    """At most so many questions, and a random half of the gold documents."""
     chooser = random.Random(seed)
     golden = sorted({gold for question in question_set.questions for gold in question.gold})
     few = len(golden) < 10  # a handful of long documents: removing half would remove the corpus
-    removed = set() if few else set(chooser.sample(golden, len(golden) // 2))
-    kept = [d for d in question_set.documents if d.document_id not in removed]
-    questions = chooser.sample(question_set.questions, min(most, len(question_set.questions)))
-    embedder = PackagedEmbedder(Path(".rag/models"))
-    chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
-    chosen, max_tokens = RetrievalSettings(), ContextSettings().max_tokens
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        store = QdrantEdgeStore(Path(folder), embedder.fingerprint, embedder.dimension)
-        chunks = [chunk for document in kept for chunk in chunker.chunk(document)]
-        embeddings = await embedder.embed([passage_of(chunk) for chunk in chunks])
-        await store.upsert(list(map(EmbeddedChunk, chunks, embeddings)))
-        retriever = HybridRetriever(embedder, store, chosen.candidates, chosen.dense_share)
-        compressor = BudgetCompressor(TiktokenCounter())
-        generator = ExtractiveGenerator(LogisticConfidence.bundled(), abstain_below=0.0)
-        for asked in questions:
-            question = Question(asked.text, question_set.name)
-            hits = await retriever.retrieve(question, chosen.chunks)
-            context = compressor.compress(question, hits, max_tokens)
-            quotes, signals = generator.quote(question, hits, context)
-            if signals is None:
-                continue
-            right = asked.is_right(citations_of(quotes))
-            answerable = bool(asked.gold - removed)
-            rows.append(
-                Row(
-                    question_set.name,
-                    asked.question_id,
-                    signals,
-                    max(hit.dense_score for hit in hits),
-                    right,
-                    answerable,
-                )
-            )
-        await store.close()
-    return rows
+    removed = frozenset() if few else frozenset(chooser.sample(golden, len(golden) // 2))
+    questions = question_set.questions
+    return Draw(chooser.sample(questions, min(most, len(questions))), removed)
 
 
-def shrunk(question_set: QuestionSet, seed: int) -> QuestionSet:
-    """A few questions of a set, with their gold documents and some others.
+def shrunk(question_set: QuestionSet, seed: int) -> Draw:
+    """A few questions of a set, and all documents but half of their gold ones and some others.
 
-    Word scores grow with a collection; fitted on large ones alone, the estimate would be too low
-    for somebody with a dozen pages.
+    Words are rarer in a large collection; fitted on such alone, the estimate might be wrong for
+    somebody with a dozen pages.
     """
     chooser = random.Random(100 + seed)
     questions = chooser.sample(question_set.questions, SMALL_QUESTIONS)
-    wanted = {gold for question in questions for gold in question.gold}
-    documents = [d for d in question_set.documents if d.document_id in wanted]
-    others = [d for d in question_set.documents if d.document_id not in wanted]
-    documents += chooser.sample(others, SMALL_QUESTIONS // 2)
-    return QuestionSet(question_set.name, tuple(documents), tuple(questions))
+    golden = sorted({gold for question in questions for gold in question.gold})
+    names = [document.document_id for document in question_set.documents]
+    others = chooser.sample([name for name in names if name not in golden], SMALL_QUESTIONS // 2)
+    kept = {*others, *chooser.sample(golden, len(golden) - len(golden) // 2)}
+    return Draw(questions, frozenset(names) - kept)
+
+
+async def collect(indexed: Indexed, draw: Draw) -> list[Row]:
+    """The questions of a draw, answered by quoting with the default settings."""
+    name = indexed.question_set.name
+    settings = ContextSettings()
+    compressor = BudgetCompressor(TiktokenCounter(), Usefulness.bundled(), settings.min_usefulness)
+    generator = ExtractiveGenerator(LogisticConfidence.bundled(), abstain_below=0.0)
+    rows = []
+    async with indexed.searchable(without=draw.removed) as retriever:
+        for asked in draw.questions:
+            question = Question(asked.text, name)
+            hits = await retriever.retrieve(question, RetrievalSettings().chunks)
+            context = compressor.compress(question, hits, settings.max_tokens)
+            quotes, signals = generator.quote(question, hits, context)
+            if signals is not None:
+                rows.append(
+                    Row(
+                        source=name,
+                        question_id=asked.question_id,
+                        signals=signals,
+                        top_cosine=max(hit.dense_score for hit in hits),
+                        top_score=hits[0].score,
+                        is_right=asked.is_right(citations_of(quotes)),
+                        is_answerable=bool(asked.gold - draw.removed),
+                        has_gold=bool(asked.gold),
+                    )
+                )
+    return rows
+
+
+async def rows_of(question_set: QuestionSet, seeds: int, most: int) -> list[Row]:
+    """The rows of several draws of a set: whole, and shrunk where it has many documents."""
+    indexed = await Indexed.of(question_set)
+    draws = [whole(question_set, seed, most) for seed in range(seeds)]
+    if len(question_set.documents) > SMALL_QUESTIONS:
+        draws += [shrunk(question_set, seed) for seed in range(SMALL_SEEDS)]
+    return [row for draw in draws for row in await collect(indexed, draw)]
 
 
 def matrix(rows: Sequence[Row], names: Sequence[str]) -> np.ndarray:
     """The signals as `[rows, names]`."""
     return np.array([[asdict(row.signals)[name] for name in names] for row in rows])
-
-
-def calibration_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error over equal-width bins (Naeini et al., 2015)."""
-    index = np.minimum((probabilities * bins).astype(int), bins - 1)
-    return sum(
-        (index == b).mean() * abs(probabilities[index == b].mean() - right[index == b].mean())
-        for b in range(bins)
-        if (index == b).any()
-    )
 
 
 def fit(
@@ -159,16 +166,17 @@ def fit(
     return float(found.x[0]), found.x[1:]
 
 
-def measure(rows: Sequence[Row], probabilities: np.ndarray) -> dict[str, float]:
-    """How good the estimate is on these rows."""
+def measure(rows: Sequence[Row], probabilities: np.ndarray) -> dict[str, Any]:
+    """How good the estimate is; `bins` hold confidence, share right, and number of answers."""
     right = np.array([row.is_right for row in rows])
     answerable = np.array([row.is_answerable for row in rows])
     answered = probabilities >= ABSTAIN_BELOW
+    judged = np.column_stack([probabilities, right])
     figures = {
         "questions": len(rows),
         "right": right.mean(),
         "auroc_right": roc_auc_score(right, probabilities),
-        "ece": calibration_error(probabilities, right),
+        "ece": expected_calibration_error(judged),
         "answered": answered.mean(),
         "right_when_answered": right[answered].mean() if answered.any() else float("nan"),
     }
@@ -178,7 +186,9 @@ def measure(rows: Sequence[Row], probabilities: np.ndarray) -> dict[str, float]:
         figures["auroc_answerable_top_cosine"] = roc_auc_score(answerable, cosines)
         figures["unanswerable_refused"] = (~answered)[~answerable].mean()
         figures["answerable_refused"] = (~answered)[answerable].mean()
-    return {name: round(float(value), 3) for name, value in figures.items()}
+    rounded = {name: round(float(value), 3) for name, value in figures.items()}
+    points = [[round(b.confidence, 3), round(b.right, 3), b.n] for b in reliability(judged)]
+    return rounded | {"bins": points}
 
 
 def main() -> None:
@@ -190,21 +200,13 @@ def main() -> None:
     arguments = parser.parse_args()
     loaders = (load_clapnq, load_nq_open, load_anthropic_docs, load_chunking_eval)
     sets = [load(arguments.data) for load in loaders]
-    drawn = [(question_set, seed) for seed in range(arguments.seeds) for question_set in sets]
-    several = [
-        question_set for question_set in sets if len(question_set.documents) > SMALL_QUESTIONS
-    ]
-    drawn += [(shrunk(s, seed), seed) for seed in range(SMALL_SEEDS) for s in several]
     rows = [
         row
-        for question_set, seed in drawn
-        for row in asyncio.run(collect(question_set, seed, arguments.questions))
+        for question_set in sets
+        for row in asyncio.run(rows_of(question_set, arguments.seeds, arguments.questions))
     ]
-    chooser = random.Random(7)
-    names = sorted({(row.source, row.question_id) for row in rows})
-    for_fitting = set(chooser.sample(names, len(names) // 2))
-    fitted = [row for row in rows if (row.source, row.question_id) in for_fitting]
-    held_out = [row for row in rows if (row.source, row.question_id) not in for_fitting]
+    fitted = [row for row in rows if not is_held_out(row.source, row.question_id)]
+    held_out = [row for row in rows if is_held_out(row.source, row.question_id)]
     signals = list(Signals.__dataclass_fields__)
     sizes = {s.name: sum(row.source == s.name for row in fitted) for s in sets}
     intercept, weights = fit(
@@ -217,6 +219,10 @@ def main() -> None:
     for question_set in sets:
         mine = [i for i, row in enumerate(held_out) if row.source == question_set.name]
         measured[question_set.name] = measure([held_out[i] for i in mine], probabilities[mine])
+        golden = [i for i in mine if held_out[i].has_gold]
+        if len(golden) < len(mine):
+            name = f"{question_set.name}, questions that its passages answer"
+            measured[name] = measure([held_out[i] for i in golden], probabilities[golden])
     record = {
         "what": "probability that the quotes hold the answer",
         "fitted_on": [question_set.name for question_set in sets],
@@ -226,6 +232,7 @@ def main() -> None:
         "weights": {n: round(float(w), 4) for n, w in zip(signals, weights, strict=True)},
         "held_out": measured,
         "abstain_below": ABSTAIN_BELOW,
+        **origin(ROOT),
     }
     CONFIDENCE.write_text(json.dumps(record, indent=2) + "\n")
     publish()

@@ -13,20 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexing.identity import content_version
-from rag.types import Citation, Document
+from rag.types import Citation, Document, Span
 
 Judge = Callable[[Sequence[Citation]], bool]
+Supports = Callable[[str, Span, str], bool]
+"""Whether a part of a document, `(document id, span, text)`, holds the answer or is evidence."""
+
 _GOLD_OVERLAP = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuestion:
-    """A question, the documents that answer it (none: it cannot be answered), and its judge."""
+    """A question, the documents that answer it (none: it cannot be answered), and its judges.
+
+    `answers` are the reference answers as the set gives them.
+    """
 
     question_id: str
     text: str
     gold: frozenset[str]
     is_right: Judge
+    supports: Supports
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +48,34 @@ class QuestionSet:
 
 def load_nq_open(data: Path) -> QuestionSet:
     """Right: a quote holds one of the short answers."""
-    return _load(data / "nq_open", lambda row, gold: _holds_answer(row["answers"]))
+    return _load(
+        data / "nq_open",
+        lambda row, gold: _holds_answer(row["answers"]),
+        lambda row, gold: _answers_stand_in(row["answers"]),
+    )
 
 
 def load_clapnq(data: Path) -> QuestionSet:
     """Right: a quote is one of the gold sentences. Half of the questions cannot be answered."""
-    return _load(data / "clapnq", lambda row, gold: _is_gold_sentence(row))
+    return _load(data / "clapnq", lambda row, gold: _is_gold_sentence(row), _is_within_gold)
 
 
 def load_anthropic_docs(data: Path) -> QuestionSet:
     """Right: the first quote is from a gold section (the set has no spans)."""
-    return _load(data / "anthropic_docs_rag", lambda row, gold: _is_from(gold))
+    return _load(
+        data / "anthropic_docs_rag",
+        lambda row, gold: _is_from(gold),
+        lambda row, gold: lambda document_id, span, text: document_id in gold,
+    )
+
+
+def load_scifact(data: Path) -> QuestionSet:
+    """Right: a quote is from a gold abstract (the test claims have no spans)."""
+    return _load(
+        data / "scifact",
+        lambda row, gold: _is_from(gold),
+        lambda row, gold: lambda document_id, span, text: document_id in gold,
+    )
 
 
 def load_chunking_eval(data: Path) -> QuestionSet:
@@ -61,14 +86,18 @@ def load_chunking_eval(data: Path) -> QuestionSet:
         for path in sorted((folder / "raw" / "corpora").glob("*.*"))
     ]
     questions = [
-        JudgedQuestion(row["id"], row["text"], frozenset({row["corpus"]}), _overlaps(row))
+        JudgedQuestion(
+            row["id"], row["text"], frozenset({row["corpus"]}), _overlaps(row), _is_evidence(row)
+        )
         for row in _rows(folder / "queries.jsonl")
     ]
     return QuestionSet("chunking_eval", tuple(documents), tuple(questions))
 
 
 def _load(
-    folder: Path, judge: Callable[[Mapping[str, object], frozenset[str]], Judge]
+    folder: Path,
+    judge: Callable[[Mapping[str, object], frozenset[str]], Judge],
+    evidence: Callable[[Mapping[str, object], frozenset[str]], Supports],
 ) -> QuestionSet:
     documents = [
         _document(folder.name, row["id"], row.get("title") or "", row["text"])
@@ -82,7 +111,12 @@ def _load(
     questions = []
     for row in _rows(folder / "queries.jsonl"):
         own = frozenset(gold.get(row["id"], ()))
-        questions.append(JudgedQuestion(row["id"], row["text"], own, judge(row, own)))
+        answers = tuple(row.get("answers") or ())
+        questions.append(
+            JudgedQuestion(
+                row["id"], row["text"], own, judge(row, own), evidence(row, own), answers
+            )
+        )
     return QuestionSet(folder.name, tuple(documents), tuple(questions))
 
 
@@ -96,15 +130,15 @@ def _document(collection: str, name: str, title: str, text: str) -> Document:
 
 
 def _holds_answer(answers: Sequence[str]) -> Judge:
-    wanted = [found for answer in answers if (found := _plain(answer))]
-    return lambda quotes: any(answer in _plain(q.quote) for q in quotes for answer in wanted)
+    wanted = [found for answer in answers if (found := plain(answer))]
+    return lambda quotes: any(answer in plain(q.quote) for q in quotes for answer in wanted)
 
 
 def _is_gold_sentence(row: Mapping[str, object]) -> Judge:
-    gold = [set(_plain(s).split()) for group in row.get("gold_sentences") or [] for s in group]
+    gold = [set(plain(s).split()) for group in row.get("gold_sentences") or [] for s in group]
 
     def is_right(quotes: Sequence[Citation]) -> bool:
-        quoted = [set(_plain(quote.quote).split()) for quote in quotes]
+        quoted = [set(plain(quote.quote).split()) for quote in quotes]
         return any(len(q & g) >= _GOLD_OVERLAP * len(g) for q in quoted for g in gold if g)
 
     return is_right
@@ -127,7 +161,41 @@ def _overlaps(row: Mapping[str, object]) -> Judge:
     return is_right
 
 
-def _plain(text: str) -> str:
+def _answers_stand_in(answers: Sequence[str]) -> Supports:
+    wanted = [found for answer in answers if (found := plain(answer))]
+    return lambda document_id, span, text: any(answer in plain(text) for answer in wanted)
+
+
+def _is_within_gold(row: Mapping[str, object], gold: frozenset[str]) -> Supports:
+    """A part of which nearly all words are those of one gold sentence."""
+    sentences = [set(plain(s).split()) for group in row.get("gold_sentences") or [] for s in group]
+
+    def supports(document_id: str, span: Span, text: str) -> bool:
+        words = set(plain(text).split())
+        return (
+            document_id in gold
+            and bool(words)
+            and any(len(words & sentence) >= _GOLD_OVERLAP * len(words) for sentence in sentences)
+        )
+
+    return supports
+
+
+def _is_evidence(row: Mapping[str, object]) -> Supports:
+    """A part of which more than half is in an evidence span, or that holds half of one."""
+    spans = [(ref["start_index"], ref["end_index"]) for ref in row["references"]]
+
+    def supports(document_id: str, span: Span, text: str) -> bool:
+        return document_id == row["corpus"] and any(
+            min(span.end, end) - max(span.start, start)
+            > min(span.end - span.start, end - start) / 2
+            for start, end in spans
+        )
+
+    return supports
+
+
+def plain(text: str) -> str:
     """Lower case, no punctuation, no articles, single spaces: SQuAD's normalisation."""
     bare = "".join(char for char in text.lower() if char not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())

@@ -1,106 +1,103 @@
-"""Fills a token budget: whole chunks in order of rank, then single sentences.
+"""Fills a token budget with what is most useful, and stops where nothing useful is left.
 
-Passages sent whole keep more answers per token than picked sentences as long as they fit, so
-sentences are only picked from the chunks that do not. A sentence that is already in the context,
-from whichever document, is not sent twice. Chunks that stand side by side in a document become
-one passage under one label.
+Sentences are taken in order of their usefulness, whichever hit they are from, until the budget is
+full or the next is too unlikely to help: an easy question sends little, a hard one more. A budget
+that holds only a few sentences, or none, is filled with clauses. What is in the context already,
+from whichever document, is not sent twice. Chunks that stand side by side in a document become one
+passage under one label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
+from compression.units import Unit, clause_units, sentence_units
+from compression.usefulness import Usefulness
 from rag.ports import TokenCounter
 from rag.types import Context, Hit, Piece, Question, Span
 
 _GAP = " … "
+_CLAUSES_BELOW_TOKENS = 150  # a sentence has about 30, and its label 8
+_LEAST_TOKENS = 100  # so few are not worth leaving anything out
 _MIN_WORDS_TO_BE_A_DUPLICATE = 4  # "Yes." may well stand twice
 
 
 class BudgetCompressor:
-    """A Compressor. Its context is text like `[1] Title > Heading` and the passage below it."""
+    """A Compressor. Its context is text like `[1] Title > Heading` and the passage below it.
 
-    def __init__(self, counter: TokenCounter) -> None:
+    Parts whose usefulness is below `min_usefulness` (0 to 1) are left out once there are 100
+    tokens; 0 fills the budget.
+    """
+
+    def __init__(
+        self, counter: TokenCounter, usefulness: Usefulness, min_usefulness: float
+    ) -> None:
         self._counter = counter
+        self._usefulness = usefulness
+        self._min_usefulness = min_usefulness
 
     def compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
-        """A context of at most `max_tokens`, the most useful pieces first."""
-        chosen: list[Piece] = []
-        seen: set[str] = set()
-        left = max_tokens
-        for hit in hits:
-            fresh = list(_fresh_pieces(hit, seen))
-            cost = self._cost(fresh)
-            if cost > left:
-                fresh = self._best_sentences(hit, fresh, left)
-                cost = self._cost(fresh)
-            chosen.extend(fresh)
-            left -= cost
-            seen.update(_sentence_keys(fresh))
+        """A context of at most `max_tokens`, the most useful passages first."""
+        rated = self._usefulness.estimate(question, hits)
+        chosen: list[Unit] = []
+        if max_tokens >= _CLAUSES_BELOW_TOKENS:
+            chosen = self._choose(list(sentence_units(rated)), max_tokens)
+        if not chosen:  # not one whole sentence fits
+            chosen = self._choose(list(clause_units(rated)), max_tokens)
         while chosen and (context := self._context(chosen)).tokens > max_tokens:
             chosen.pop()  # the parts counted together may come to a few tokens more
         return context if chosen else Context((), "", 0)
 
-    def _best_sentences(self, hit: Hit, fresh: Sequence[Piece], left: int) -> list[Piece]:
-        """Of the sentences in `fresh`, the best that fit into `left` tokens, in reading order."""
-        scored = sorted(_sentences(hit, fresh), key=lambda pair: (-pair[1], pair[0].start))
-        picked: list[Piece] = []
-        for sentence, _ in scored:
-            trial = sorted([*picked, sentence], key=lambda piece: piece.start)
-            if self._cost(trial) <= left:
-                picked = trial
-        return picked
+    def _choose(self, units: Sequence[Unit], max_tokens: int) -> list[Unit]:
+        """Of the units those that fit and help, the most useful first."""
+        chosen: list[Unit] = []
+        labelled: set[int] = set()
+        seen: set[str] = set()
+        left = max_tokens
+        for unit in sorted(units, key=lambda unit: (-unit.usefulness, unit.rank, unit.span.start)):
+            is_enough = bool(chosen) and max_tokens - left >= _LEAST_TOKENS
+            if is_enough and unit.usefulness < self._min_usefulness:
+                break
+            said = _said(unit)
+            longest = max(len(sentence.split()) for sentence in said)
+            if said <= seen and longest >= _MIN_WORDS_TO_BE_A_DUPLICATE:
+                continue
+            cost = self._counter.count(_GAP + unit.text)
+            if unit.rank not in labelled:
+                cost += self._counter.count(f"{_label(1, unit.hit)}\n\n\n")
+            if cost <= left:
+                chosen.append(unit)
+                labelled.add(unit.rank)
+                seen |= said
+                left -= cost
+        return chosen
 
-    def _cost(self, pieces: Sequence[Piece]) -> int:
-        """Tokens of these pieces of one hit with their label, as an upper bound."""
-        return self._counter.count(_render(1, pieces) + "\n\n") if pieces else 0
-
-    def _context(self, pieces: Sequence[Piece]) -> Context:
-        passages = list(_passages(pieces))
+    def _context(self, units: Sequence[Unit]) -> Context:
+        passages = list(_passages(list(_pieces(units))))
         text = "\n\n".join(_render(number, p) for number, p in enumerate(passages, start=1))
         ordered = tuple(piece for passage in passages for piece in passage)
         return Context(ordered, text, self._counter.count(text))
 
 
-def _fresh_pieces(hit: Hit, seen: set[str]) -> Iterator[Piece]:
-    """The hit without the sentences that were seen: one piece for each unbroken run."""
-    chunk = hit.chunk
-    start = chunk.start
-    for sentence in chunk.sentences:
-        if _key(chunk.slice(sentence)) in seen:
-            yield from _piece(hit, start, sentence.start)
-            start = sentence.end
-    yield from _piece(hit, start, chunk.end)
+def _pieces(units: Sequence[Unit]) -> Iterator[Piece]:
+    """The units as unbroken pieces, in reading order for each hit; hits by their best unit."""
+    ranks = list(dict.fromkeys(unit.rank for unit in units))
+    for rank in ranks:
+        mine = sorted((u for u in units if u.rank == rank), key=lambda unit: unit.span.start)
+        start, end = mine[0].span.start, mine[0].span.end
+        hit = mine[0].hit
+        for unit in mine[1:]:
+            if hit.chunk.slice(Span(end, unit.span.start)).strip():
+                yield Piece(hit, start, end)
+                start = unit.span.start
+            end = unit.span.end
+        yield Piece(hit, start, end)
 
 
-def _piece(hit: Hit, start: int, end: int) -> Iterator[Piece]:
-    text = hit.chunk.slice(Span(start, end))
-    inner = text.strip()
-    if inner:
-        begin = start + text.index(inner[0])
-        yield Piece(hit, begin, begin + len(inner))
-
-
-def _sentences(hit: Hit, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
-    scored = list(zip(hit.chunk.sentences, hit.sentence_scores, strict=True))
-    for piece in pieces:
-        for sentence, score in scored:
-            if piece.holds(sentence):
-                yield Piece(hit, sentence.start, sentence.end), score
-
-
-def _sentence_keys(pieces: Iterable[Piece]) -> Iterator[str]:
-    for piece in pieces:
-        for sentence in piece.hit.chunk.sentences:
-            if piece.holds(sentence):
-                text = piece.hit.chunk.slice(sentence)
-                if len(text.split()) >= _MIN_WORDS_TO_BE_A_DUPLICATE:
-                    yield _key(text)
-
-
-def _key(sentence: str) -> str:
-    return " ".join(sentence.split())
+def _said(unit: Unit) -> set[str]:
+    """What the sentences of a unit say, however their white space runs."""
+    return {" ".join(unit.hit.chunk.slice(sentence).split()) for sentence in unit.sentences}
 
 
 def _passages(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
@@ -132,12 +129,15 @@ def _are_neighbours(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
 
 def _render(number: int, pieces: Sequence[Piece]) -> str:
     """A passage with its label; a gap mark where text was left out."""
-    first = pieces[0].hit.chunk
     text = pieces[0].text
     for before, after in pairwise(pieces):
         gap = _between(before, after)
         text += (_GAP if gap is None else gap) + after.text
-    return f"[{number}] {first.prefix}\n{text}" if first.prefix else f"[{number}]\n{text}"
+    return f"{_label(number, pieces[0].hit)}\n{text}"
+
+
+def _label(number: int, hit: Hit) -> str:
+    return f"[{number}] {hit.chunk.prefix}" if hit.chunk.prefix else f"[{number}]"
 
 
 def _between(before: Piece, after: Piece) -> str | None:

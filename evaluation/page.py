@@ -47,18 +47,41 @@ def make_page(report: Report, plots: Mapping[str, str]) -> str:
         _measures(report),
         "" if report.comparison is None else _comparison(report.comparison),
         "<h2>Plots</h2>",
-        f'<div class="plots">{"".join(_figure(title, svg) for title, svg in plots.items())}</div>',
+        f'<div class="plots">{"".join(figure(title, svg) for title, svg in plots.items())}</div>',
         _worst(report.worst(MOST_WORST), sum(row.fault is not None for row in report.rows)),
         "<h2>Settings</h2>",
         f"<details><summary>Everything that can change an answer</summary>"
         f"<pre>{escape(json.dumps(about.settings, indent=2))}</pre></details>",
     ]
+    return whole_page(f"Evaluation of {about.question_file}", parts)
+
+
+def whole_page(title: str, parts: Iterable[str]) -> str:
+    """A page of these pieces of HTML; the title is escaped."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Evaluation of {escape(about.question_file)}</title>\n"
+        f"<title>{escape(title)}</title>\n"
         f"<style>{_STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
     )
+
+
+def figure(title: str, svg: str) -> str:
+    """A plot, an SVG element, under its title, which is escaped."""
+    return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> str:
+    """Rows of texts, which are escaped, under the names; `numbers` are the columns to the right."""
+
+    def cells(tag: str, texts: Sequence[str]) -> str:
+        return "".join(
+            f"<{tag}{_NUMBER if at in numbers else ''}>{escape(text)}</{tag}>"
+            for at, text in enumerate(texts)
+        )
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{cells("th", names)}</tr>{body}</table></div>'
 
 
 def _measures(report: Report) -> str:
@@ -66,10 +89,10 @@ def _measures(report: Report) -> str:
         [one.name, told(one.value, one.unit), interval(one), f"{one.n:,}", one.meaning]
         for one in report.measurements
     ]
-    table = _table(["measure", "value", "95% interval", "questions", "meaning"], rows, (1, 2, 3))
+    measured = table(["measure", "value", "95% interval", "questions", "meaning"], rows, (1, 2, 3))
     lacking = "; ".join(f"{name} (needs {needs})" for name, needs in report.unmeasured.items())
     note = f'<p class="muted">Not measured: {escape(lacking)}.</p>' if lacking else ""
-    return f"<h2>Measures</h2>{table}{note}"
+    return f"<h2>Measures</h2>{measured}{note}"
 
 
 def _comparison(comparison: Comparison) -> str:
@@ -93,7 +116,7 @@ def _comparison(comparison: Comparison) -> str:
         f"<h2>Against {escape(comparison.against)}</h2>"
         f"<p>{comparison.in_both:,} questions are in both. "
         f"Settings that differ: {escape(changed or 'none')}.</p>"
-        f"{_table(names, rows, range(1, 7))}"
+        f"{table(names, rows, range(1, 7))}"
     )
 
 
@@ -103,20 +126,5 @@ def _worst(rows: Sequence[Row], wrong: int) -> str:
     cells = [[row.question, row.fault or "", told(row.confidence, "share")] for row in rows]
     return (
         f'<h2>Worst questions</h2><p class="muted">{len(rows):,} of {wrong:,} with a fault.</p>'
-        f"{_table(['question', 'what went wrong', 'confidence'], cells, (2,))}"
+        f"{table(['question', 'what went wrong', 'confidence'], cells, (2,))}"
     )
-
-
-def _figure(title: str, svg: str) -> str:
-    return f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>"
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> str:
-    def cells(tag: str, texts: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{_NUMBER if at in numbers else ''}>{escape(text)}</{tag}>"
-            for at, text in enumerate(texts)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{cells("th", names)}</tr>{body}</table></div>'

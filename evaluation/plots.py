@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'thrifty-rag[evaluate]'"
 WIDTH, HEIGHT = 5.2, 3.2
-_INK, _ACCENT, _MUTED, _LINE = "#010101", "#020202", "#030303", "#040404"
+INK, ACCENT, MUTED, LINE = "#010101", "#020202", "#030303", "#040404"
 _ON_THE_PAGE = {
-    _INK: "currentColor",
-    _ACCENT: "var(--accent)",
-    _MUTED: "var(--muted)",
-    _LINE: "var(--line)",
+    INK: "currentColor",
+    ACCENT: "var(--accent)",
+    MUTED: "var(--muted)",
+    LINE: "var(--line)",
 }
 _STYLE: dict[str, object] = {
     "svg.fonttype": "none",
     "font.size": 9,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _LINE,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "figure.facecolor": "none",
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -57,19 +57,19 @@ def draw_plots(report: Report) -> dict[str, str]:
     plots: dict[str, str] = {}
     if shares:
         height = 0.7 + 0.25 * len(shares)
-        plots["Quality"] = _svg("quality", lambda axes: _intervals(axes, shares), height)
+        plots["Quality"] = svg_of("quality", lambda axes: _intervals(axes, shares), height)
     if report.reliability:
-        plots["Confidence and what is right"] = _svg("bins", lambda axes: _bins(axes, report))
-        plots["Refusing more"] = _svg("refusing", lambda axes: _trade_off(axes, report))
-    plots["Context"] = _svg("context", lambda axes: _histogram(axes, tokens, "tokens of context"))
+        plots["Confidence and what is right"] = svg_of("bins", lambda axes: _bins(axes, report))
+        plots["Refusing more"] = svg_of("refusing", lambda axes: _trade_off(axes, report))
+    plots["Context"] = svg_of("context", lambda axes: _histogram(axes, tokens, "tokens of context"))
     if times:
-        plots["Time"] = _svg("time", lambda axes: _histogram(axes, times, "ms for an answer"))
+        plots["Time"] = svg_of("time", lambda axes: _histogram(axes, times, "ms for an answer"))
     if costs := _costs_of(report):
-        plots["Cost"] = _svg("cost", lambda axes: _costs(axes, *costs), 1.5)
+        plots["Cost"] = svg_of("cost", lambda axes: _costs(axes, *costs), 1.5)
     return plots
 
 
-def _svg(name: str, draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
+def svg_of(name: str, draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
     """What `draw` makes of empty axes. `name` keeps the ids inside apart from other plots'."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -90,30 +90,30 @@ def _svg(name: str, draw: Callable[[Axes], None], height: float = HEIGHT) -> str
 def _intervals(axes: Axes, shares: Sequence[Measurement]) -> None:
     for height, one in enumerate(reversed(shares)):
         if one.low is not None and one.high is not None:
-            axes.hlines(height, one.low, one.high, color=_ACCENT, lw=2, alpha=0.45)
+            axes.hlines(height, one.low, one.high, color=ACCENT, lw=2, alpha=0.45)
         if one.value is not None:
-            axes.plot(one.value, height, "o", color=_ACCENT, ms=5)
+            axes.plot(one.value, height, "o", color=ACCENT, ms=5)
     axes.set_yticks(range(len(shares)), [one.name for one in reversed(shares)])
     axes.set_xlim(-0.02, 1.02)
-    axes.grid(axis="x", color=_LINE, lw=0.6)
+    axes.grid(axis="x", color=LINE, lw=0.6)
     axes.tick_params(length=0)
 
 
 def _bins(axes: Axes, report: Report) -> None:
     bins = report.reliability
     most = max(one.n for one in bins)
-    axes.plot([0, 1], [0, 1], color=_MUTED, lw=1, ls="--")
+    axes.plot([0, 1], [0, 1], color=MUTED, lw=1, ls="--")
     axes.bar(
         [(one.low + one.high) / 2 for one in bins],
         [0.25 * one.n / most for one in bins],
         0.08,
-        color=_LINE,
+        color=LINE,
     )
     axes.plot(
         [one.confidence for one in bins],
         [one.right for one in bins],
         "o-",
-        color=_ACCENT,
+        color=ACCENT,
         ms=5,
         lw=1.2,
     )
@@ -122,10 +122,8 @@ def _bins(axes: Axes, report: Report) -> None:
 
 def _trade_off(axes: Axes, report: Report) -> None:
     points = report.trade_off
-    axes.plot(
-        [one.answered for one in points], [one.right for one in points], color=_ACCENT, lw=1.6
-    )
-    axes.plot([points[0].answered], [points[0].right], "o", color=_ACCENT, ms=6)
+    axes.plot([one.answered for one in points], [one.right for one in points], color=ACCENT, lw=1.6)
+    axes.plot([points[0].answered], [points[0].right], "o", color=ACCENT, ms=6)
     axes.annotate(
         "as it is",
         (points[0].answered, points[0].right),
@@ -134,11 +132,11 @@ def _trade_off(axes: Axes, report: Report) -> None:
         ha="right",
     )
     axes.set(xlim=(0, 1.03), ylim=(0, 1.05), xlabel="share answered", ylabel="share of those right")
-    axes.grid(color=_LINE, lw=0.6)
+    axes.grid(color=LINE, lw=0.6)
 
 
 def _histogram(axes: Axes, values: Sequence[float], label: str) -> None:
-    axes.hist(values, bins=min(30, max(5, len(values) // 4)), color=_ACCENT, alpha=0.75)
+    axes.hist(values, bins=min(30, max(5, len(values) // 4)), color=ACCENT, alpha=0.75)
     axes.set(xlabel=label, ylabel="questions", xlim=(0, max(values) * 1.03 or 1))
     axes.locator_params(axis="y", integer=True)
 
@@ -156,7 +154,7 @@ def _costs_of(report: Report) -> tuple[float, float] | None:
 
 
 def _costs(axes: Axes, paid: float, naive: float) -> None:
-    bars = axes.barh(["baseline", "paid"], [naive, paid], color=[_MUTED, _ACCENT], height=0.55)
+    bars = axes.barh(["baseline", "paid"], [naive, paid], color=[MUTED, ACCENT], height=0.55)
     axes.bar_label(bars, [f"${naive:,.4f}", f"${paid:,.4f}"], padding=4)
     axes.set(xlabel="dollars for all questions", xlim=(0, max(naive, paid) * 1.2 or 1))
     axes.tick_params(axis="y", length=0)

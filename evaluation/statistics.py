@@ -58,10 +58,13 @@ def measure_set(measure: Measure, observed: Sequence[Observation], seed: int) ->
     told = (measure.name, measure.meaning, measure.unit)
     if value is None or len(rows) < 2:
         return Measurement(*told, value, None, None, len(rows))
+    return Measurement(*told, value, *interval(measure.figure, rows, seed), len(rows))
+
+
+def interval(figure: Figure, rows: Rows, seed: int) -> tuple[float | None, float | None]:
+    """The 95% interval of a figure of these rows; None where it is not known."""
     chooser = np.random.default_rng(seed)
-    figures = [measure.figure(rows[_chosen(chooser, len(rows))]) for _ in range(BOOTSTRAPS)]
-    low, high = _interval(figures)
-    return Measurement(*told, value, low, high, len(rows))
+    return _quantiles([figure(rows[_chosen(chooser, len(rows))]) for _ in range(BOOTSTRAPS)])
 
 
 def compare(
@@ -75,7 +78,7 @@ def compare(
         return Difference(*told, one, other, None, None, None, None, len(a))
     chooser = np.random.default_rng(seed)
     samples = (_chosen(chooser, len(a)) for _ in range(BOOTSTRAPS))
-    low, high = _interval([_minus(measure.figure, a[some], b[some]) for some in samples])
+    low, high = _quantiles([_minus(measure.figure, a[some], b[some]) for some in samples])
     p = _p_value(a, b, chooser) if measure.figure is mean else None
     return Difference(*told, one, other, one - other, low, high, p, len(a))
 
@@ -98,7 +101,7 @@ def _chosen(chooser: np.random.Generator, n: int) -> np.ndarray[tuple[int], np.d
     return chooser.integers(0, n, n)
 
 
-def _interval(figures: Sequence[float | None]) -> tuple[float | None, float | None]:
+def _quantiles(figures: Sequence[float | None]) -> tuple[float | None, float | None]:
     known = [one for one in figures if one is not None]
     if not known:
         return None, None

@@ -33,9 +33,13 @@ _FUNCTION_WORDS = frozenset(
 
 def question_terms(question: str) -> frozenset[str]:
     """The stems of the question's content words; all of its words when it has no such."""
-    words = [word.lower() for word in _WORD.findall(question)]
-    content = [word for word in words if word not in _FUNCTION_WORDS]
-    return frozenset(_stem(word) for word in content or words)
+    return content_terms(question) or text_terms(question)
+
+
+def content_terms(text: str) -> frozenset[str]:
+    """The stems of the content words of a text; none when it has no such."""
+    words = _WORD.findall(text.lower())
+    return frozenset(_stem(word) for word in words if word not in _FUNCTION_WORDS)
 
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)

@@ -160,8 +160,9 @@ class StoreQuery:
 class Candidate:
     """A chunk found by a store, with its score in both legs.
 
-    `dense_score` is the cosine, -1 to 1. `sparse_score` is BM25 with the collection's own IDF, 0
-    or more.
+    `dense_score` is the cosine, -1 to 1. `sparse_score`, 0 to 1, is BM25 with the collection's own
+    IDF, as a share of what the question's words score at most, each in the chunk that is best for
+    it.
     """
 
     chunk_id: str
@@ -182,7 +183,7 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved chunk. `score` is 0 to 1 within one question; the others as in `Candidate`.
+    """A retrieved chunk. `score` is 0 to 1; the others as in `Candidate`.
 
     `sentence_scores[i]` is the cosine of the question and `chunk.sentences[i]`, -1 to 1. A hit is
     superseded when a version of it that the question prefers is there too.

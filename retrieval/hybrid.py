@@ -1,15 +1,14 @@
 """Hybrid retrieval: dense and sparse scores of one store query, fused by convex combination.
 
 Bruch et al. (2210.11934) found the convex combination of normalised scores better than rank
-fusion. Each leg is normalised between the least and the greatest score found for the question.
+fusion, and normalisation by the bounds of a score as good as by what was found. Both legs come with
+bounds of their own, so a score means the same for every question: a low one says that the
+collection holds nothing like it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 
 from rag.errors import NotFoundError
 from rag.ports import ChunkSearcher, Embedder, Revisions
@@ -80,19 +79,11 @@ class HybridRetriever:
 
 
 def fused_scores(candidates: Sequence[Candidate], dense_share: float) -> list[float]:
-    """The convex combination of both legs' normalised scores, each 0 to 1."""
-    dense = _normalised(np.array([c.dense_score for c in candidates], np.float64))
-    sparse = _normalised(np.array([c.sparse_score for c in candidates], np.float64))
-    fused: list[float] = (dense_share * dense + (1 - dense_share) * sparse).tolist()
-    return fused
-
-
-def _normalised(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Least to greatest as 0 to 1; where they are equal, all 1, or all 0 if none is above 0."""
-    if not len(scores):
-        return scores
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else np.full_like(scores, high > 0)
+    """The convex combination of both scores, 0 to 1; a cosine below 0 counts as 0."""
+    return [
+        dense_share * max(candidate.dense_score, 0.0) + (1 - dense_share) * candidate.sparse_score
+        for candidate in candidates
+    ]
 
 
 def _hit(stored: StoredChunk, candidate: Candidate, score: float, question: Vector) -> Hit:

@@ -339,11 +339,16 @@ def _bm25(
 ) -> dict[str, float]:
     counts = {key: Counter(bm25_words(f"{p[0].prefix}\n{p[0].text}")) for key, p in corpus.items()}
     scores = dict.fromkeys(chosen, 0.0)
+    tops = []
     for word in set(bm25_words(text)):
         having = sum(word in count for count in counts.values())
         idf = math.log(1 + (len(corpus) - having + 0.5) / (having + 0.5))
+        weights = {
+            key: idf * count[word] * 2.2 / (count[word] + 1.2 * (0.25 + 0.75 * count.total() / 100))
+            for key, count in counts.items()
+        }
+        tops.append(max(weights.values(), default=0.0))
         for key in chosen:
-            often = counts[key][word]
-            length = counts[key].total() / 100
-            scores[key] += idf * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length))
-    return scores
+            scores[key] += weights[key]
+    most = sum(top or max(tops) for top in tops)
+    return {key: score / most if most else 0.0 for key, score in scores.items()}

@@ -19,6 +19,7 @@ from api.cli.evaluate import evaluate
 from api.cli.ingest import ingest, quote
 from api.cli.migrate import migrate
 from api.cli.serve import serve
+from api.cli.tune import tune
 from rag.errors import RagError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def make_app(build: Build) -> typer.Typer:
         context_settings={"obj": build, "help_option_names": ["-h", "--help"]},
     )
     app.callback()(_rag)
-    for command in (ingest, quote, ask, serve, documents, forget, evaluate, migrate, config):
+    for command in (ingest, quote, ask, serve, documents, forget, evaluate, tune, migrate, config):
         app.command()(command)
     return app
 

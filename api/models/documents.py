@@ -54,6 +54,7 @@ class DocumentTextOut(Output):
     sources: list[str]
     page_starts: list[int]
     metadata: dict[str, Scalar]
+    dated: str
 
     @classmethod
     def of(cls, document: Document) -> DocumentTextOut:
@@ -66,6 +67,7 @@ class DocumentTextOut(Output):
             sources=list(document.sources),
             page_starts=list(document.page_starts),
             metadata=dict(document.metadata),
+            dated=document.dated,
         )
 
 

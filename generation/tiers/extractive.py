@@ -2,25 +2,24 @@
 
 Costs nothing and cannot invent. Sentences are ranked by their cosine with the question, the score
 of their hit, how much of the question's wording they and their headings hold, and their length; the
-weights are round numbers, chosen on four public question sets together (see docs/quality.md).
+weights are round numbers, chosen on four public question sets together (see docs/results.md).
 """
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from generation.deciding.confidence import LogisticConfidence, Signals
-from generation.deciding.terms import coverage, question_terms, term_weights, text_terms
+from rag.terms import coverage, question_terms, term_weights, text_terms
 from rag.types import Citation, Context, Generation, Hit, Question, Span
 
 MODEL = "quote"
 NOT_FOUND = "The documents do not answer this question."
 
-_HIT_WEIGHT = 0.5
+_HIT_WEIGHT = 1.0
 _COVERAGE_WEIGHT = 0.4
 _LENGTH_WEIGHT = 0.05
 _FULL_LENGTH_WORDS = 30  # a sentence gains by length up to here: scraps answer nothing
@@ -217,9 +216,8 @@ def _citation(marker: int, quote: Quote) -> Citation:
 
 def _signals(hits: Sequence[Hit], best: Sequence[_Candidate], weights: dict[str, float]) -> Signals:
     first = best[0].hit.chunk
-    highest = max(hit.sparse_score for hit in hits)
     return Signals(
         quote_cosine=max(candidate.cosine for candidate in best),
         hit_coverage=coverage(weights, text_terms(f"{first.prefix} {first.text}")),
-        sparse_score=math.log1p(highest / max(len(weights), 1)),
+        sparse_score=max(hit.sparse_score for hit in hits),
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compression.usefulness import SIGNALS, Usefulness
 from indexing.sentences import find_blocks
 from rag.types import Chunk, Hit, Span
+
+BY_COSINE = Usefulness(-5.0, dict.fromkeys(SIGNALS, 0.0) | {"sentence_cosine": 10.0})
+"""As useful as the sentence's own score: .5 at .5, .27 at .4, .02 at .1."""
 
 
 def hits_of(

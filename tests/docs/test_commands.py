@@ -31,7 +31,7 @@ SERVED_AT = "http://127.0.0.1:8000"
 UNFINISHED = ("queued", "running")
 BEGUN = ("started_at", "attempts", "progress")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(?<!`)\[[^\]\n]+\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?<![`!])\[[^\]\n]+\]\(([^)\s]+)\)")
 
 
 def blocks(name):
@@ -215,7 +215,7 @@ def test_every_test_named_as_a_proof_exists():
 
 def source_files():
     """The modules of the packages."""
-    packages = ("rag", "indexing", "retrieval", "compression", "generation", "api")
+    packages = ("rag", "indexing", "retrieval", "compression", "generation", "evaluation", "api")
     return [path for name in packages for path in (DOCS.parent / name).rglob("*.py")]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
+from compression.usefulness import Usefulness
 from indexing.chunking import StructuralChunker
 from indexing.embedding.packaged import PackagedTokenizer
 from rag.types import Chunk, Context, Document, Hit, Question
@@ -36,6 +37,7 @@ def hits_of(
     scores: Mapping[str, float],
     hit_scores: Sequence[float] | None = None,
     dense_score: float = 0.6,
+    sparse_scores: Sequence[float] | None = None,
 ) -> list[Hit]:
     """The chunks as hits; a sentence's cosine is that of the first key it begins with, else .1."""
     return [
@@ -43,7 +45,7 @@ def hits_of(
             chunk=chunk,
             score=hit_scores[number] if hit_scores else 1.0 - 0.1 * number,
             dense_score=dense_score - 0.05 * number,
-            sparse_score=4.0,
+            sparse_score=sparse_scores[number] if sparse_scores else 0.4,
             sentence_scores=tuple(
                 next((s for key, s in scores.items() if chunk.slice(span).startswith(key)), 0.1)
                 for span in chunk.sentences
@@ -54,4 +56,6 @@ def hits_of(
 
 
 def context_of(hits: Sequence[Hit], max_tokens: int = 2_000) -> Context:
-    return BudgetCompressor(COUNTER).compress(question("anything"), hits, max_tokens)
+    """All that fits, the most useful first."""
+    compressor = BudgetCompressor(COUNTER, Usefulness.bundled(), min_usefulness=0)
+    return compressor.compress(question("anything"), hits, max_tokens)

@@ -20,7 +20,7 @@ BUNDLED = LogisticConfidence.bundled()
 RIGHT = Signals(
     quote_cosine=0.8,
     hit_coverage=1.0,
-    sparse_score=1.4,
+    sparse_score=0.8,
 )
 UNRELATED = Signals(
     quote_cosine=0.1,
@@ -32,7 +32,7 @@ SIGNALS = st.builds(
     Signals,
     quote_cosine=st.floats(-1, 1),
     hit_coverage=SHARES,
-    sparse_score=st.floats(0, 5),
+    sparse_score=SHARES,
 )
 
 

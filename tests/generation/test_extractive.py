@@ -109,6 +109,14 @@ class TestWhatIsQuoted:
         (quote,) = quotes(await answered(text, {"## Opening": 0.9}, max_quotes=1))
         assert quote == "From nine to five."
 
+    async def test_a_better_hit_outweighs_a_somewhat_better_cosine(self) -> None:
+        chunks = chunks_of("Cards are charged at once.", "a") + chunks_of("It takes days.", "b")
+        scores = {"Cards": 0.5, "It takes": 0.6}
+        for hit_scores, first in (((0.8, 0.5), "Cards are"), ((0.8, 0.79), "It takes")):
+            hits = hits_of(chunks, scores, hit_scores)
+            generation = await sure(1).generate(question("Mars?"), hits, context_of(hits))
+            assert quotes(generation)[0].startswith(first)
+
     async def test_questions_are_not_quoted(self) -> None:
         generation = await answered(PAGE, {"Do you want": 0.99})
         assert "Do you want your money back?" not in generation.text
@@ -252,6 +260,13 @@ class TestSignals:
         signals = self.signals(hits, "How long do refunds take on Mars?")
         assert signals.quote_cosine == pytest.approx(0.8)
         assert 0 < signals.hit_coverage < 1
+        assert signals.sparse_score == pytest.approx(0.4)
+
+    def test_the_share_of_words_is_the_best_of_all_hits(self) -> None:
+        chunks = chunks_of("Refunds take five days.", "a") + chunks_of("Parking is free here.", "b")
+        hits = hits_of(chunks, {"Refunds": 0.8}, sparse_scores=(0.3, 0.7))
+        assert self.signals(hits, "How long do refunds take?").sparse_score == 0.7
+        assert self.signals(hits[:1], "How long do refunds take?").sparse_score == 0.3
 
     def test_all_words_there_and_none(self) -> None:
         hits = hits_of(chunks_of("Refunds take five days."), {"Refunds": 0.8})

@@ -44,7 +44,7 @@ CHUNK = Chunk(
     text=TEXT,
     sentences=(Span(0, len(TEXT)),),
 )
-HIT = Hit(CHUNK, 1.0, 0.7, 3.0, (0.7,))
+HIT = Hit(CHUNK, 1.0, 0.7, 0.8, (0.7,))
 CONTEXT = Context((Piece(HIT, 0, len(TEXT)),), f"[1] Refunds\n{TEXT}", 9)
 CITATION = Citation(1, "refunds", "Refunds", "refunds.md", None, 0, len(TEXT), TEXT)
 GENERATION = Generation(

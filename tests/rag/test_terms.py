@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from generation.deciding.terms import coverage, question_terms, term_weights, text_terms
+from rag.terms import content_terms, coverage, question_terms, term_weights, text_terms
 
 
 class TestQuestionTerms:
@@ -54,6 +54,19 @@ class TestQuestionTerms:
 
     def test_a_name_of_code_is_cut_at_its_marks(self) -> None:
         assert text_terms("scrape_interval, rag.toml") == text_terms("scrape interval rag toml")
+
+
+class TestContentTerms:
+    def test_only_words_that_carry_meaning(self) -> None:
+        assert content_terms("The Bank of England") == text_terms("bank england")
+
+    @pytest.mark.parametrize("text", ["", "The", "what I do", "— 🙂"])
+    def test_there_may_be_none(self, text: str) -> None:
+        assert content_terms(text) == frozenset()
+
+    @pytest.mark.parametrize("text", ["How do I configure it?", "Größe der Datei", "limits"])
+    def test_where_there_are_some_they_are_those_of_a_question(self, text: str) -> None:
+        assert content_terms(text) == question_terms(text) != frozenset()
 
 
 class TestWeights:

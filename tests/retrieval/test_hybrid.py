@@ -15,10 +15,10 @@ from rag.ports import Retriever
 from rag.types import Candidate, Hit, Passage
 from retrieval.hybrid import HybridRetriever, fused_scores
 
-BOTH_LEGS = [
+BOTH_LEGS = [  # fused, with a dense share of .6: .54, .70, .26
     Candidate("a", 0.9, 0.0),
-    Candidate("b", 0.5, 10.0),
-    Candidate("c", 0.1, 5.0),
+    Candidate("b", 0.5, 1.0),
+    Candidate("c", 0.1, 0.5),
 ]
 
 
@@ -36,23 +36,31 @@ def ids(hits: Sequence[Hit]) -> list[str]:
 
 class TestFusion:
     def test_by_hand(self) -> None:
-        # dense: a 1, b .5, c 0; sparse: a 0, b 1, c .5
-        assert fused_scores(BOTH_LEGS, 0.6) == pytest.approx([0.6, 0.3 + 0.4, 0.2])
+        assert fused_scores(BOTH_LEGS, 0.6) == pytest.approx([0.54, 0.3 + 0.4, 0.06 + 0.2])
 
     @pytest.mark.parametrize(
-        ("share", "expected"), [(1.0, [1.0, 0.5, 0.0]), (0.0, [0.0, 1.0, 0.5])]
+        ("share", "expected"), [(1.0, [0.9, 0.5, 0.1]), (0.0, [0.0, 1.0, 0.5])]
     )
     def test_a_share_of_one_or_none_is_a_single_leg(
         self, share: float, expected: list[float]
     ) -> None:
         assert fused_scores(BOTH_LEGS, share) == pytest.approx(expected)
 
-    def test_a_leg_that_tells_nothing_apart_adds_nothing(self) -> None:
-        no_word_matched = [Candidate("a", 0.9, 0.0), Candidate("b", 0.5, 0.0)]
-        assert fused_scores(no_word_matched, 0.6) == pytest.approx([0.6, 0.0])
+    def test_a_score_does_not_depend_on_what_else_was_found(self) -> None:
+        together = fused_scores(BOTH_LEGS, 0.6)
+        assert [fused_scores([one], 0.6)[0] for one in BOTH_LEGS] == together
 
-    def test_one_candidate(self) -> None:
-        assert fused_scores([Candidate("a", 0.9, 7.0)], 0.6) == [1.0]
+    def test_where_nothing_is_alike_the_scores_are_low(self) -> None:
+        assert fused_scores([Candidate("a", 0.1, 0.0), Candidate("b", 0.05, 0.1)], 0.6) == (
+            pytest.approx([0.06, 0.07])
+        )
+
+    def test_a_cosine_below_0_counts_as_0(self) -> None:
+        opposite = [Candidate("a", -0.9, 0.5), Candidate("b", 0.0, 0.5), Candidate("c", -1.0, 0.0)]
+        assert fused_scores(opposite, 0.6) == pytest.approx([0.2, 0.2, 0.0])
+
+    def test_all_there_is_of_both_is_one(self) -> None:
+        assert fused_scores([Candidate("a", 1.0, 1.0)], 0.6) == pytest.approx([1.0])
 
     def test_none(self) -> None:
         assert fused_scores([], 0.6) == []
@@ -60,7 +68,7 @@ class TestFusion:
     @settings(max_examples=50)
     @given(
         st.lists(
-            st.tuples(st.floats(-1, 1, width=32), st.floats(0, 60, width=32)),
+            st.tuples(st.floats(-1, 1, width=32), st.floats(0, 1, width=32)),
             min_size=1,
             max_size=20,
         ),
@@ -82,15 +90,15 @@ class TestHybridRetriever:
     async def test_best_first_with_all_scores(self) -> None:
         hits = await found(ScoredStore(BOTH_LEGS))
         assert ids(hits) == ["b", "a", "c"]
-        assert [hit.score for hit in hits] == pytest.approx([0.7, 0.6, 0.2])
+        assert [hit.score for hit in hits] == pytest.approx([0.7, 0.54, 0.26])
         assert [(hit.dense_score, hit.sparse_score) for hit in hits] == [
-            (0.5, 10.0),
+            (0.5, 1.0),
             (0.9, 0.0),
-            (0.1, 5.0),
+            (0.1, 0.5),
         ]
 
     async def test_ties_break_by_id_however_the_store_gives_them(self) -> None:
-        tied = [Candidate(name, 0.5, 2.0) for name in "dacbe"] + [Candidate("z", 0.9, 3.0)]
+        tied = [Candidate(name, 0.5, 0.2) for name in "dacbe"] + [Candidate("z", 0.9, 0.3)]
         for seed in range(5):
             shuffled = list(tied)
             random.Random(seed).shuffle(shuffled)
@@ -118,7 +126,7 @@ class TestHybridRetriever:
     async def test_chunks_that_went_since_the_search_are_left_out(self) -> None:
         hits = await found(ScoredStore(BOTH_LEGS, gone=["b"]))
         assert ids(hits) == ["a", "c"]
-        assert [hit.score for hit in hits] == pytest.approx([0.6, 0.2])
+        assert [hit.score for hit in hits] == pytest.approx([0.54, 0.26])
         assert await found(ScoredStore(BOTH_LEGS, gone=["a", "b", "c"])) == []
 
     async def test_the_store_is_asked_once_for_both_legs(self) -> None:
@@ -163,7 +171,7 @@ class TestRevisions:
         assert len(store.queries) == 2  # it looked again: the new ones might have come meanwhile
 
     async def test_a_document_that_is_not_recorded_yet_is_not_seen(self) -> None:
-        store = ScoredStore([*BOTH_LEGS, Candidate("unrecorded", 0.9, 9.0)])
+        store = ScoredStore([*BOTH_LEGS, Candidate("unrecorded", 0.9, 0.9)])
         assert ids(await found(store)) == ["b", "a", "c"]
 
     async def test_a_collection_of_nothing_but_stale_chunks_is_empty_and_no_error(self) -> None:

@@ -1,0 +1,77 @@
+"""A question set, cut and embedded once, of which any part can be searched by the default settings.
+
+The parts are the real ones, but for the manifest: chunks that are written once need none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from api.setting_groups import RetrievalSettings
+from benchmarks.question_sets import QuestionSet
+from indexing.chunking import CHUNK_TOKENS, StructuralChunker, passage_of
+from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
+from indexing.stores.qdrant_edge_store import QdrantEdgeStore
+from rag.ports import Retriever
+from rag.types import EmbeddedChunk
+from retrieval.hybrid import HybridRetriever
+
+MODELS = Path(".rag/models")
+_BATCH = 512
+_REVISION = "r1"
+
+
+class OneRevision:
+    """Revisions of chunks that were written once."""
+
+    async def current(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        """By document, its revision."""
+        return dict.fromkeys(document_ids, _REVISION)
+
+    async def holds(self, collection: str) -> bool:
+        """Whether there is any document in a collection."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The embedded chunks of a question set."""
+
+    question_set: QuestionSet
+    chunks: Sequence[EmbeddedChunk]
+    embedder: PackagedEmbedder
+
+    @classmethod
+    async def of(cls, question_set: QuestionSet) -> Indexed:
+        """Cut and embed a question set."""
+        embedder = PackagedEmbedder(MODELS)
+        chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
+        cut = [
+            replace(chunk, revision=_REVISION)
+            for document in question_set.documents
+            for chunk in chunker.chunk(document)
+        ]
+        chunks: list[EmbeddedChunk] = []
+        for first in range(0, len(cut), _BATCH):
+            part = cut[first : first + _BATCH]
+            embeddings = await embedder.embed([passage_of(chunk) for chunk in part])
+            chunks += map(EmbeddedChunk, part, embeddings)
+        return cls(question_set, chunks, embedder)
+
+    @asynccontextmanager
+    async def searchable(self, without: Set[str] = frozenset()) -> AsyncIterator[Retriever]:
+        """A retriever over the set, but for the documents that are named."""
+        chosen = RetrievalSettings()
+        kept = [one for one in self.chunks if one.chunk.document_id not in without]
+        with tempfile.TemporaryDirectory() as folder:
+            embedder = self.embedder
+            store = QdrantEdgeStore(Path(folder), embedder.fingerprint, embedder.dimension)
+            await store.upsert(kept)
+            yield HybridRetriever(
+                embedder, store, OneRevision(), chosen.candidates, chosen.dense_share
+            )
+            await store.close()
