@@ -56,7 +56,7 @@ class BudgetCompressor:
         seen: set[str] = set()
         left = max_tokens
         for unit in sorted(units, key=lambda unit: (-unit.usefulness, unit.rank, unit.span.start)):
-            is_enough = bool(chosen) and max_tokens - left >= _LEAST_TOKENS
+            is_enough = max_tokens - left >= _LEAST_TOKENS
             if is_enough and unit.usefulness < self._min_usefulness:
                 break
             said = _said(unit)

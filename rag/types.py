@@ -210,9 +210,9 @@ class Piece:
         """The characters themselves."""
         return self.hit.chunk.slice(Span(self.start, self.end))
 
-    def holds(self, span: Span) -> bool:
-        """Whether all of `span`, of the same document, is in the piece."""
-        return self.start <= span.start and span.end <= self.end
+    def touches(self, span: Span) -> bool:
+        """Whether a character of `span`, of the same document, is in the piece."""
+        return self.start < span.end and span.start < self.end
 
 
 @dataclass(frozen=True, slots=True)

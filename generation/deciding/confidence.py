@@ -19,16 +19,14 @@ class Signals:
     """What the estimate is made of.
 
     - `quote_cosine`: the highest cosine of question and quoted sentence, -1 to 1
-    - `hit_coverage`: share, 0 to 1, of the question's weighted terms in the hit quoted first
     - `sparse_score`: the highest of the hits' BM25 shares, 0 to 1
 
     The best hit's score and its margin before the next, the terms in the quotes, the usefulness of
-    the best part and the kind of answer that is asked for were tried beside these: none made it
-    better on all sets that it was not fitted on.
+    the best part, the question's words in the hit quoted first and the kind of answer that is asked
+    for were tried beside these: none made it better on all sets.
     """
 
     quote_cosine: float
-    hit_coverage: float
     sparse_score: float
 
 

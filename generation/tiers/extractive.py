@@ -112,7 +112,7 @@ class ExtractiveGenerator:
         )
         least = ranked[0].score - _WORST_AGAINST_BEST
         best = [candidate for candidate in ranked[: self._max_quotes] if candidate.score >= least]
-        return _quotes(best), _signals(hits, best, weights)
+        return _quotes(best), _signals(hits, best)
 
 
 def citations_of(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
@@ -121,7 +121,10 @@ def citations_of(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
 
 
 def _candidates(context: Context) -> Iterator[_Candidate]:
-    """Every sentence of the context that says something; headings speak for what follows them."""
+    """Every sentence that says something and of which the context holds a part, or all of it.
+
+    Headings speak for what follows them.
+    """
     ranks: dict[str, int] = {}
     for piece in context.pieces:
         hit = piece.hit
@@ -137,7 +140,7 @@ def _candidates(context: Context) -> Iterator[_Candidate]:
                 above = above | text_terms(text)
                 heading_cosine = cosine
                 continue
-            if piece.holds(span) and _says_something(text):
+            if piece.touches(span) and _says_something(text):
                 best = max(cosine, heading_cosine)
                 yield _Candidate(hit, rank, position, best, text_terms(text) | above)
             heading_cosine = -1.0
@@ -214,10 +217,8 @@ def _citation(marker: int, quote: Quote) -> Citation:
     )
 
 
-def _signals(hits: Sequence[Hit], best: Sequence[_Candidate], weights: dict[str, float]) -> Signals:
-    first = best[0].hit.chunk
+def _signals(hits: Sequence[Hit], best: Sequence[_Candidate]) -> Signals:
     return Signals(
         quote_cosine=max(candidate.cosine for candidate in best),
-        hit_coverage=coverage(weights, text_terms(f"{first.prefix} {first.text}")),
         sparse_score=max(hit.sparse_score for hit in hits),
     )

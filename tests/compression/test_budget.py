@@ -14,7 +14,7 @@ from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
 from rag.ports import Compressor
-from rag.types import Context, Hit, Piece, Question, Span
+from rag.types import Context, Hit, Piece, Question
 
 QUESTION = Question("How long do refunds take?", "help")
 COUNTER = TiktokenCounter()
@@ -229,7 +229,7 @@ class TestMinUsefulness:
 
 def covers(other: Piece, piece: Piece) -> bool:
     """Whether one piece holds another of the same hit."""
-    return other.hit is piece.hit and other.holds(Span(piece.start, piece.end))
+    return other.hit is piece.hit and other.start <= piece.start and piece.end <= other.end
 
 
 class TestClauses:

@@ -19,19 +19,16 @@ BUNDLED = LogisticConfidence.bundled()
 
 RIGHT = Signals(
     quote_cosine=0.8,
-    hit_coverage=1.0,
     sparse_score=0.8,
 )
 UNRELATED = Signals(
     quote_cosine=0.1,
-    hit_coverage=0.0,
     sparse_score=0.0,
 )
 SHARES = st.floats(0, 1)
 SIGNALS = st.builds(
     Signals,
     quote_cosine=st.floats(-1, 1),
-    hit_coverage=SHARES,
     sparse_score=SHARES,
 )
 
