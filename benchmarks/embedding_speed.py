@@ -130,7 +130,7 @@ async def _ndcg(search: Search, judged: Judged) -> float:
     scores = []
     for key, text in judged.questions.items():
         hits = await search(Question(text, judged.documents[0].collection), CANDIDATES)
-        ranked = best_per_document(hit.chunk.document_id for hit in hits)
+        ranked = best_per_document(source for hit in hits for source in hit.chunk.sources)
         scores.append(ndcg_at_10(ranked, judged.grades[key]))
     return round(statistics.mean(scores), 5)
 

@@ -20,6 +20,7 @@ Supports = Callable[[str, Span, str], bool]
 """Whether a part of a document, `(document id, span, text)`, holds the answer or is evidence."""
 
 _GOLD_OVERLAP = 0.8
+_MIN_COPIED_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,16 @@ def _is_from(gold: frozenset[str]) -> Judge:
 
 def _overlaps(row: Mapping[str, object]) -> Judge:
     spans = [(ref["start_index"], ref["end_index"]) for ref in row["references"]]
+    contents = [plain(ref["content"]) for ref in row["references"]]
 
     def is_right(quotes: Sequence[Citation]) -> bool:
         return any(
-            quote.document_id == row["corpus"] and quote.start < end and start < quote.end
+            quote.document_id == row["corpus"]
+            and (
+                any(quote.start < end and start < quote.end for start, end in spans)
+                or _is_copy(quote.quote, contents)
+            )
             for quote in quotes
-            for start, end in spans
         )
 
     return is_right
@@ -182,17 +187,30 @@ def _is_within_gold(row: Mapping[str, object], gold: frozenset[str]) -> Supports
 
 
 def _is_evidence(row: Mapping[str, object]) -> Supports:
-    """A part of which more than half is in an evidence span, or that holds half of one."""
+    """A part of which more than half is in an evidence span, or that holds half of one.
+
+    A copy of the evidence that stands elsewhere in the document is as good.
+    """
     spans = [(ref["start_index"], ref["end_index"]) for ref in row["references"]]
+    contents = [plain(ref["content"]) for ref in row["references"]]
 
     def supports(document_id: str, span: Span, text: str) -> bool:
-        return document_id == row["corpus"] and any(
-            min(span.end, end) - max(span.start, start)
-            > min(span.end - span.start, end - start) / 2
-            for start, end in spans
+        return document_id == row["corpus"] and (
+            any(
+                min(span.end, end) - max(span.start, start)
+                > min(span.end - span.start, end - start) / 2
+                for start, end in spans
+            )
+            or _is_copy(text, contents)
         )
 
     return supports
+
+
+def _is_copy(text: str, contents: Sequence[str]) -> bool:
+    """Whether the text stands in one of the contents word for word; five words at least."""
+    bare = plain(text)
+    return len(bare.split()) >= _MIN_COPIED_WORDS and any(bare in content for content in contents)
 
 
 def plain(text: str) -> str:

@@ -54,7 +54,7 @@ class BudgetCompressor:
         chosen: list[Unit] = []
         labelled: set[int] = set()
         seen: set[str] = set()
-        left = max_tokens
+        left, is_counted = max_tokens, True
         for unit in sorted(units, key=lambda unit: (-unit.usefulness, unit.rank, unit.span.start)):
             is_enough = max_tokens - left >= _LEAST_TOKENS
             if is_enough and unit.usefulness < self._min_usefulness:
@@ -66,11 +66,13 @@ class BudgetCompressor:
             cost = self._counter.count(_GAP + unit.text)
             if unit.rank not in labelled:
                 cost += self._counter.count(f"{_label(1, unit.hit)}\n\n\n")
+            if cost > left and not is_counted:  # the costs are upper bounds: look what is left
+                left, is_counted = max_tokens - self._context(chosen).tokens, True
             if cost <= left:
                 chosen.append(unit)
                 labelled.add(unit.rank)
                 seen |= said
-                left -= cost
+                left, is_counted = left - cost, False
         return chosen
 
     def _context(self, units: Sequence[Unit]) -> Context:

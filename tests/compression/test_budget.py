@@ -161,7 +161,7 @@ class TestOrder:
             hit_of(OFFICE, "c", scores=[0.3, 0.3]),
         ]
         best, second = "They go to the card that paid.", "A parcel takes three days to arrive."
-        context = compress(hits, tokens_of(best, second) + 3)
+        context = compress(hits, tokens_of(best, second) - 3)
         assert context.text == f"[1] Title\n{best}\n\n[2] Title\n{second}"
 
     def test_picked_sentences_stand_in_reading_order_with_a_gap_between(self) -> None:
