@@ -19,14 +19,14 @@ from rag.types import Context, Hit, Piece, Question, Span
 
 _GAP = " … "
 _CLAUSES_BELOW_TOKENS = 150  # a sentence has about 30, and its label 8
-_LEAST_TOKENS = 100  # so few are not worth leaving anything out
+_LEAST_TOKENS = 80  # so few are not worth leaving anything out
 _MIN_WORDS_TO_BE_A_DUPLICATE = 4  # "Yes." may well stand twice
 
 
 class BudgetCompressor:
     """A Compressor. Its context is text like `[1] Title > Heading` and the passage below it.
 
-    Parts whose usefulness is below `min_usefulness` (0 to 1) are left out once there are 100
+    Parts whose usefulness is below `min_usefulness` (0 to 1) are left out once there are 80
     tokens; 0 fills the budget.
     """
 

@@ -54,7 +54,7 @@ def _blocks(text: str) -> Iterator[str]:
     """Each heading, paragraph, list item, table row and line of code, as `wording` compares it."""
     paragraph: list[str] = []
     fence, indent = "", ""
-    for line in text.split("\n"):
+    for line in text.rstrip().split("\n"):  # a fence may be open to the end
         body = line.strip()
         if fence:
             closes = body.startswith(fence) and set(body) == {fence[0]}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FindData
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from indexing.near_duplicates import BANDS, NEAR, ROWS, similarity, sketch
@@ -205,6 +205,7 @@ def test_no_reformatting_changes_the_wording(
     assert words_of(page(sentences, "-")) == words_of(page(sentences, "*"))
 
 
+@example("~~~")
 @given(st.text(alphabet="ab1 \n\t*-#|`~>.\\", max_size=60))
 def test_any_text_has_a_wording_and_a_sketch(text: str) -> None:
     assert words_of(text) == words_of(text + "\n")
