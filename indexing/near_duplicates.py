@@ -29,6 +29,7 @@ _SEED = 1
 _LONG, _SHORT = (5,), (1, 2)  # words in a shingle
 _LONG_FROM_WORDS = 60
 _WORD = re.compile(r"\w+")
+_BLOCK = 4_096  # shingles that are permuted at once
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -89,19 +90,27 @@ def _mixed(numbers: _Hashes) -> _Hashes:
 
 def _bands(shingles: _Hashes) -> list[int]:
     low = (shingles & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    # a * h + b modulo 2^32 with an odd a is a permutation: the scheme `affine32` of datasketch 2
-    smallest = [int((low * a + b).min()) for a, b in zip(*_permutations(), strict=True)]
     return [
         struct.unpack("<q", hashlib.blake2b(row.tobytes(), digest_size=8).digest())[0]
-        for row in _numbered_rows(smallest)
+        for row in _numbered_rows(_smallest(low))
     ]
 
 
-def _numbered_rows(smallest: Sequence[int]) -> npt.NDArray[np.uint32]:
+def _smallest(low: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """The least of the hashes under each permutation; a block at a time, lest memory grow."""
+    factors, offsets = (column.reshape(-1, 1) for column in _permutations())
+    found = np.full((len(factors), 1), np.iinfo(np.uint32).max, np.uint32)
+    for first in range(0, len(low), _BLOCK):
+        # a * h + b modulo 2^32 with an odd a is a permutation: `affine32` of datasketch 2
+        permuted = factors * low[first : first + _BLOCK] + offsets
+        found = np.minimum(found, permuted.min(axis=1, keepdims=True))
+    return found
+
+
+def _numbered_rows(smallest: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """A row for each band: its number, so that bands do not mix, and its minima."""
     numbers = np.arange(BANDS).reshape(BANDS, 1)
-    rows = np.hstack([numbers, np.array(smallest).reshape(BANDS, ROWS)])
-    return rows.astype("<u4")
+    return np.hstack([numbers, smallest.reshape(BANDS, ROWS)]).astype("<u4")
 
 
 @cache
