@@ -11,7 +11,7 @@ import hashlib
 import json
 import pickle
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,11 +57,7 @@ async def embedded_set(
     if kept and kept.exists():
         made: EmbeddedSet = pickle.loads(kept.read_bytes())
         return made
-    cut = [chunk for document in _documents(data / name) for chunk in chunker.chunk(document)]
-    chunks: list[EmbeddedChunk] = []
-    for first in range(0, len(cut), _BATCH):
-        part = [replace(chunk, revision=REVISION) for chunk in cut[first : first + _BATCH]]
-        chunks += map(EmbeddedChunk, part, await embedder.embed([passage_of(one) for one in part]))
+    chunks = await embedded_chunks(_documents(data / name), embedder)
     gold = _gold(data / name)
     asked = _rows(data / name / "queries.jsonl")
     vectors = await embedder.embed([Passage(row["text"], "question") for row in asked])
@@ -74,6 +70,17 @@ async def embedded_set(
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(pickle.dumps(made))
     return made
+
+
+async def embedded_chunks(documents: Iterable[Document], embedder: Embedder) -> list[EmbeddedChunk]:
+    """The chunks of documents with their vectors, all of one revision."""
+    chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
+    cut = [chunk for document in documents for chunk in chunker.chunk(document)]
+    chunks: list[EmbeddedChunk] = []
+    for first in range(0, len(cut), _BATCH):
+        part = [replace(chunk, revision=REVISION) for chunk in cut[first : first + _BATCH]]
+        chunks += map(EmbeddedChunk, part, await embedder.embed([passage_of(one) for one in part]))
+    return chunks
 
 
 def generated(

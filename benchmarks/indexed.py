@@ -8,33 +8,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from api.setting_groups import RetrievalSettings
+from benchmarks.embedded import embedded_chunks
 from benchmarks.question_sets import QuestionSet
-from indexing.chunking import CHUNK_TOKENS, StructuralChunker, passage_of
-from indexing.embedding.packaged import PackagedEmbedder, PackagedTokenizer
+from benchmarks.store_process import OneRevision
+from indexing.embedding.packaged import PackagedEmbedder
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.ports import Retriever
 from rag.types import EmbeddedChunk
 from retrieval.hybrid import HybridRetriever
 
 MODELS = Path(".rag/models")
-_BATCH = 512
-_REVISION = "r1"
-
-
-class OneRevision:
-    """Revisions of chunks that were written once."""
-
-    async def current(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
-        """By document, its revision."""
-        return dict.fromkeys(document_ids, _REVISION)
-
-    async def holds(self, collection: str) -> bool:
-        """Whether there is any document in a collection."""
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +36,7 @@ class Indexed:
     async def of(cls, question_set: QuestionSet) -> Indexed:
         """Cut and embed a question set."""
         embedder = PackagedEmbedder(MODELS)
-        chunker = StructuralChunker(PackagedTokenizer(), CHUNK_TOKENS)
-        cut = [
-            replace(chunk, revision=_REVISION)
-            for document in question_set.documents
-            for chunk in chunker.chunk(document)
-        ]
-        chunks: list[EmbeddedChunk] = []
-        for first in range(0, len(cut), _BATCH):
-            part = cut[first : first + _BATCH]
-            embeddings = await embedder.embed([passage_of(chunk) for chunk in part])
-            chunks += map(EmbeddedChunk, part, embeddings)
+        chunks = await embedded_chunks(question_set.documents, embedder)
         return cls(question_set, chunks, embedder)
 
     @asynccontextmanager

@@ -96,7 +96,7 @@ class _Look:
     def __init__(self, question: Question, hits: Sequence[Hit]) -> None:
         self._terms = question_terms(question.text)
         self._kind = wanted_kind(question.text)
-        whole = [text_terms(f"{hit.chunk.prefix} {hit.chunk.text}") for hit in hits]
+        whole = [text_terms(hit.chunk.prefix) | text_terms(hit.chunk.text) for hit in hits]
         self._weights = term_weights(self._terms, whole)
         self._best_cosine = max(hit.dense_score for hit in hits)
         self._best_score = max(hit.score for hit in hits)

@@ -32,6 +32,23 @@ def difference(one: Difference) -> str:
     return text if text.startswith("−") else f"+{text}"
 
 
+COMPARED = ("measure", "earlier", "now", "difference", "95% interval", "p", "questions")
+"""What the columns of a comparison are called; all but the first hold figures."""
+
+
+def compared(one: Difference) -> list[str]:
+    """A row of a comparison, under the names of COMPARED."""
+    return [
+        one.name,
+        told(one.other, one.unit),
+        told(one.value, one.unit),
+        difference(one),
+        interval(one),
+        p_value(one),
+        f"{one.n:,}",
+    ]
+
+
 def p_value(one: Difference) -> str:
     """The p-value; empty where there is none."""
     return "" if one.p is None else ("< 0.001" if one.p < 0.001 else f"{one.p:.3f}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from evaluation.figures import difference, interval, p_value, told
+from evaluation.figures import COMPARED, compared, interval, told
 from evaluation.report import Comparison, Report, Row
 
 MOST_WORST = 50
@@ -96,19 +96,7 @@ def _measures(report: Report) -> str:
 
 
 def _comparison(comparison: Comparison) -> str:
-    rows = [
-        [
-            one.name,
-            told(one.other, one.unit),
-            told(one.value, one.unit),
-            difference(one),
-            interval(one),
-            p_value(one),
-            f"{one.n:,}",
-        ]
-        for one in comparison.differences
-    ]
-    names = ["measure", "earlier", "now", "difference", "95% interval", "p", "questions"]
+    rows = [compared(one) for one in comparison.differences]
     changed = "; ".join(
         f"{name}: {old!r} → {new!r}" for name, (old, new) in comparison.changed_settings.items()
     )
@@ -116,7 +104,7 @@ def _comparison(comparison: Comparison) -> str:
         f"<h2>Against {escape(comparison.against)}</h2>"
         f"<p>{comparison.in_both:,} questions are in both. "
         f"Settings that differ: {escape(changed or 'none')}.</p>"
-        f"{table(names, rows, range(1, 7))}"
+        f"{table(COMPARED, rows, range(1, len(COMPARED)))}"
     )
 
 

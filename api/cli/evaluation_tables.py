@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.tables import open_console
-from evaluation.figures import difference, interval, p_value, told
+from evaluation.figures import COMPARED, compared, interval, told
 from evaluation.report import Comparison, Report
 
 MOST_WORST = 5
@@ -68,19 +68,11 @@ def print_evaluation(report: Report) -> None:
 
 
 def _print_comparison(console: Console, comparison: Comparison) -> None:
-    table = Table("measure", "earlier", "now", "difference", "95% interval", "p", "questions")
+    table = Table(*COMPARED)
     for column in table.columns[1:]:
         column.justify = "right"
     for one in comparison.differences:
-        table.add_row(
-            one.name,
-            told(one.other, one.unit),
-            told(one.value, one.unit),
-            difference(one),
-            interval(one),
-            p_value(one),
-            f"{one.n:,}",
-        )
+        table.add_row(*compared(one))
     console.print()
     changed = ", ".join(comparison.changed_settings) or "none"
     console.print(

@@ -43,8 +43,8 @@ def rankings(
     words: list[models.QueryRequest] = []
     if terms is not None:
         sparse = models.NearestQuery(nearest=_sparse(terms))
-        corpus = models.IdfCorpusParams(corpus=chunks_matching(query.collection, {}))
-        idf = models.SearchParams(idf=corpus)
+        collection = chunks_matching(query.collection, {})
+        idf = models.SearchParams(idf=models.IdfCorpusParams(corpus=collection))
         legs.append(
             models.Prefetch(
                 query=sparse, using=SPARSE, filter=chosen, params=idf, limit=query.candidates
@@ -55,7 +55,7 @@ def rankings(
             models.QueryRequest(
                 query=models.NearestQuery(nearest=_sparse(word)),
                 using=SPARSE,
-                filter=chunks_matching(query.collection, {}),
+                filter=collection,
                 params=idf,
                 limit=1,
                 with_payload=False,
