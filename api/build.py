@@ -8,6 +8,8 @@ from importlib.util import find_spec
 
 from sqlalchemy import Engine
 
+from api.answering import Answering, open_answering, open_prices, quoting
+from api.batching import Batching, open_batching
 from api.settings import Settings
 from api.state.opening import open_state
 from api.state.room import check_room
@@ -15,9 +17,7 @@ from api.state.turn import turn
 from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
-from generation.deciding.confidence import LogisticConfidence
 from generation.money.baseline import PremiumBaseline
-from generation.tiers.extractive import ExtractiveGenerator
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
@@ -59,9 +59,13 @@ class Application:
     state: Engine
     store: ChunkStore
     loader: SourceLoader
+    answering: Answering
+    batching: Batching
 
     async def close(self) -> None:
         """Write everything to disk and let go of it."""
+        await self.batching.close()
+        await self.answering.close()
         await self.loader.close()
         await self.store.close()
         self.state.dispose()
@@ -87,7 +91,18 @@ def build_around(
     state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
     store = open_store(settings, embedder)
-    pipeline = question_pipeline(settings, embedder, store, manifest, reranker)
+    retriever = _retriever(settings, embedder, store, manifest, reranker)
+    counter = TiktokenCounter()
+    compressor = _compressor(settings, counter)
+    answering = open_answering(settings, state, compressor, counter)
+    pipeline = QuestionPipeline(
+        retriever,
+        compressor,
+        answering.generator,
+        answering.baseline,
+        _limits(settings),
+        ledger=answering.ledger,
+    )
     reader, loader = _loading(settings, chunker)
     parts = Parts(
         reader=reader,
@@ -101,7 +116,26 @@ def build_around(
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
         turns=Turns(partial(turn, state)),
     )
-    return Application(settings, pipeline, IngestionPipeline(parts), manifest, state, store, loader)
+    return Application(
+        settings=settings,
+        pipeline=pipeline,
+        ingestion=IngestionPipeline(parts),
+        manifest=manifest,
+        state=state,
+        store=store,
+        loader=loader,
+        answering=answering,
+        batching=open_batching(
+            settings,
+            state,
+            retriever=retriever,
+            compressor=compressor,
+            counter=counter,
+            revisions=manifest,
+            answering=answering,
+            limits=_limits(settings),
+        ),
+    )
 
 
 def open_store(settings: Settings, embedder: Embedder) -> ChunkStore:
@@ -202,22 +236,35 @@ def open_reranker(settings: Settings) -> Reranker | None:
     return CrossEncoderReranker(settings.retrieval.reranker)
 
 
-def question_pipeline(
+def quoting_pipeline(
     settings: Settings,
     embedder: Embedder,
     store: ChunkStore,
     revisions: Revisions,
     reranker: Reranker | None,
 ) -> QuestionPipeline:
-    """The path from question to answer by these settings, over parts that are open already."""
+    """The path from question to quote by these settings, over parts that are open already.
+
+    For trials: it calls no language model, and its answers are not recorded.
+    """
     counter = TiktokenCounter()
     return QuestionPipeline(
-        retriever=_retriever(settings, embedder, store, revisions, reranker),
-        compressor=BudgetCompressor(counter, Usefulness.bundled(), settings.context.min_usefulness),
-        generator=ExtractiveGenerator(LogisticConfidence.bundled(), settings.answers.abstain_below),
-        baseline=PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks),
-        limits=Limits(settings.answers.max_question_chars, settings.retrieval.chunks),
+        _retriever(settings, embedder, store, revisions, reranker),
+        _compressor(settings, counter),
+        quoting(settings),
+        PremiumBaseline(
+            counter, settings.baseline.model, settings.baseline.chunks, open_prices(settings)
+        ),
+        _limits(settings),
     )
+
+
+def _compressor(settings: Settings, counter: TiktokenCounter) -> BudgetCompressor:
+    return BudgetCompressor(counter, Usefulness.bundled(), settings.context.min_usefulness)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.answers.max_question_chars, settings.retrieval.chunks)
 
 
 def _retriever(

@@ -17,9 +17,11 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from api.doors import Door, LocalDoor
+from api.doors import COMMAND_LINE, Door, LocalDoor
 from api.lock import DataLock, Holder
 from api.models.answers import AnswerOut, ContextOut, SearchOut
+from api.models.batches import BatchIn, BatchOut, BatchStateOut
+from api.models.costs import CostsIn, CostsOut
 from api.models.documents import (
     DocumentOut,
     DocumentsOut,
@@ -28,7 +30,7 @@ from api.models.documents import (
     JobOut,
     ReportOut,
 )
-from api.models.inputs import AnswerIn, ContextIn, DocumentsIn, SearchIn
+from api.models.inputs import KEY_HEADER, AnswerIn, ContextIn, DocumentsIn, SearchIn
 from api.models.output import Output
 from api.settings import Settings
 from indexing.ingesting.report import OnProgress, Progress
@@ -166,6 +168,21 @@ class RemoteDoor:
                 ) from None
         return reports
 
+    async def costs(self, asked: CostsIn) -> CostsOut:
+        """What was spent and saved, and how full the budgets are."""
+        params = asked.model_dump(mode="json", exclude_none=True)
+        return _parse(CostsOut, await self._call("GET", "/v1/costs", params))
+
+    async def submit_batch(self, asked: BatchIn) -> BatchOut:
+        """Take questions that can wait; the same ones again are the batch that is there."""
+        body = asked.model_dump(mode="json", exclude_none=True)
+        return _parse(BatchOut, await self._call("POST", "/v1/batches", json=body))
+
+    async def batch(self, batch_id: str) -> BatchStateOut:
+        """How far a batch is, with its answers once it has ended."""
+        path = f"/v1/batches/{quote(batch_id, safe='')}"
+        return _parse(BatchStateOut, await self._call("GET", path))
+
     async def _call(
         self, method: str, path: str, params: dict[str, str] | None = None, **body: Any
     ) -> httpx.Response:
@@ -215,7 +232,7 @@ async def use_door(
 
 def connect(service: Holder) -> httpx.AsyncClient:
     """A client of the service that holds a data folder; no proxy comes between."""
-    headers = {"Authorization": f"Bearer {service.token}"}
+    headers = {"Authorization": f"Bearer {service.token}", KEY_HEADER: COMMAND_LINE}
     return httpx.AsyncClient(
         base_url=service.url or "", headers=headers, timeout=TIMEOUT, trust_env=False
     )

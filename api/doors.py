@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from api.ingesting import forget_documents, ingest_content, ingest_paths, list_documents
 from api.models.answers import AnswerOut, ContextOut, SearchOut
+from api.models.batches import BatchIn, BatchOut, BatchStateOut
+from api.models.costs import CostsIn, CostsOut
 from api.models.documents import DocumentOut, DocumentTextOut, ForgetOut, ReportOut
 from api.models.inputs import AnswerIn, ContextIn, DocumentsIn, SearchIn
+from api.spending import look_up_costs
+from api.tiers import check_tier
 from indexing.ingesting.report import OnProgress
+
+COMMAND_LINE = "command-line"
+"""The name of the key under which the ledger keeps what commands ask."""
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -45,6 +53,15 @@ class Door(Protocol):
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
 
+    async def costs(self, asked: CostsIn) -> CostsOut:
+        """What was spent and saved, and how full the budgets are."""
+
+    async def submit_batch(self, asked: BatchIn) -> BatchOut:
+        """Take questions that can wait; the same ones again are the batch that is there."""
+
+    async def batch(self, batch_id: str) -> BatchStateOut:
+        """How far a batch is, with its answers once it has ended."""
+
 
 class LocalDoor:
     """Works in this process, which must hold the data folder."""
@@ -60,8 +77,9 @@ class LocalDoor:
     async def ask(self, asked: AnswerIn) -> AnswerOut:
         """The answer to a question."""
         settings = self._application.settings
+        check_tier(settings, asked.tier)
         answer = await self._application.pipeline.answer(
-            asked.to_question(settings.collection),
+            replace(asked.to_question(settings.collection), key=COMMAND_LINE),
             asked.max_context_tokens or settings.context.max_tokens,
         )
         return AnswerOut.of(answer)
@@ -107,3 +125,19 @@ class LocalDoor:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
         reports = await forget_documents(self._application, collection, document_ids)
         return [ForgetOut.of(report) for report in reports]
+
+    async def costs(self, asked: CostsIn) -> CostsOut:
+        """What was spent and saved, and how full the budgets are."""
+        return await look_up_costs(self._application, asked)
+
+    async def submit_batch(self, asked: BatchIn) -> BatchOut:
+        """Take questions that can wait; the same ones again are the batch that is there."""
+        collection = self._application.settings.collection
+        questions = asked.to_questions(collection, tenant="", key=COMMAND_LINE)
+        batches = self._application.batching.batches
+        return BatchOut.of(await batches.submit(questions, asked.max_cost_usd))
+
+    async def batch(self, batch_id: str) -> BatchStateOut:
+        """How far a batch is, with its answers once it has ended."""
+        batches = self._application.batching.batches
+        return BatchStateOut.of(await batches.look(batch_id, tenant="", key=COMMAND_LINE))

@@ -25,7 +25,9 @@ from evaluation.questions import EvaluationQuestion, Place
 from evaluation.records import Record
 from evaluation.report import About, Report, make_report
 from evaluation.running import OnProgress, run
+from rag.errors import InputError
 from rag.pipeline import MAX_HITS
+from rag.types import Tier
 
 FOLDER = "evaluations"
 RECORDS_FILE = "records.jsonl"
@@ -37,7 +39,9 @@ class Plan:
     """What is to be evaluated. `settings` name the collection and the tokens of context.
 
     `folder` is where records go; None is a folder of its own, inside the data folder, for each
-    state of settings and documents. `limit` takes a random sample, None everything.
+    state of settings and documents. `limit` takes a random sample, None everything. `tier` is who
+    must answer, None whoever can; `max_usd` is what all answers together may cost, None as much as
+    the budgets let pass.
     """
 
     question_file: Path
@@ -47,6 +51,8 @@ class Plan:
     limit: int | None
     seed: int
     is_fresh: bool
+    tier: Tier | None = None
+    max_usd: Decimal | None = None
 
 
 async def evaluate(
@@ -56,11 +62,12 @@ async def evaluate(
 
     Raises RagError; InputError, naming the row, for gold that the collection does not hold.
     """
+    _check_spending(plan)
     collection = plan.settings.collection
     documents = await door.documents(collection)
     sample = sampled(plan.questions, plan.limit, plan.seed)
     questions = await with_gold_found(sample, door, collection, documents)
-    settings = settings_of(plan.settings)
+    settings = settings_of(plan.settings) | ({} if plan.tier is None else {"tier": plan.tier})
     fingerprint = fingerprint_of(settings, documents)
     folder = plan.folder or plan.settings.data_dir / FOLDER / (
         f"{plan.question_file.stem}-{collection}-{fingerprint[:8]}"
@@ -69,7 +76,8 @@ async def evaluate(
     if plan.is_fresh:
         records.clear()
     _tell_what_is_kept(records, len(questions), note)
-    answered = await run(DoorSystem(door, plan.settings), questions, records, on_progress)
+    system = DoorSystem(door, plan.settings, plan.tier, plan.max_usd)
+    answered = await run(system, questions, records, on_progress)
     about = About(
         question_file=plan.question_file.name,
         collection=collection,
@@ -83,11 +91,29 @@ async def evaluate(
     return make_report(about, questions, answered), folder
 
 
-class DoorSystem:
-    """Asks the collection of the settings through a door."""
+def _check_spending(plan: Plan) -> None:
+    """Nobody evaluates on somebody's money without having said how much."""
+    may_be_paid = plan.settings.premium.model is not None and plan.tier in (None, "premium")
+    if may_be_paid and plan.max_usd is None:
+        raise InputError(
+            f"the premium tier is live, and an evaluation of {len(plan.questions):,} questions may "
+            "cost money: say how much with --max-usd, or ask another tier with --tier extractive"
+        )
 
-    def __init__(self, door: Door, settings: Settings) -> None:
+
+class DoorSystem:
+    """Asks the collection of the settings through a door; all answers cost `max_usd` at most."""
+
+    def __init__(
+        self,
+        door: Door,
+        settings: Settings,
+        tier: Tier | None = None,
+        max_usd: Decimal | None = None,
+    ) -> None:
         self._door = door
+        self._tier = tier
+        self._left_usd = max_usd
         self._collection = settings.collection
         self._max_context_tokens = settings.context.max_tokens
         # more than a search finds by itself would make it look, and so rank, otherwise
@@ -100,7 +126,10 @@ class DoorSystem:
         search = SearchIn.model_validate(asked | {"k": self._ranked_chunks})
         hits = (await self._door.search(search)).hits
         context = await self._door.context(ContextIn.model_validate(within))
-        answer = await self._door.ask(AnswerIn.model_validate(within))
+        paying = {"tier": self._tier, "max_cost_usd": self._left_usd}
+        answer = await self._door.ask(AnswerIn.model_validate(within | paying))
+        if self._left_usd is not None:
+            self._left_usd = max(self._left_usd - _spent_usd(answer), Decimal(0))
         return Record(
             question_id=question.question_id,
             question=question.text,
@@ -174,5 +203,15 @@ def _dollars(usd: str | None) -> Decimal | None:
     return None if usd is None else Decimal(usd)
 
 
+def _spent_usd(answer: AnswerOut) -> Decimal:
+    """What was spent, at most: a local model without a price takes nothing from what is left."""
+    spent = [_dollars(line.usd or line.at_most_usd) for line in answer.cost.lines]
+    return sum((usd for usd in spent if usd is not None), start=Decimal(0))
+
+
 def _milliseconds(answer: AnswerOut) -> dict[str, float]:
-    return {line.stage: line.ms for line in answer.cost.lines}
+    """By stage; a stage can have several calls."""
+    ms: dict[str, float] = {}
+    for line in answer.cost.lines:
+        ms[line.stage] = ms.get(line.stage, 0.0) + line.ms
+    return ms

@@ -231,6 +231,12 @@ class AnswerSettings(Group):
         le=1,
         description="Confidence below which the service says that the documents do not answer.",
     )
+    escalate_below: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Confidence below which the next dearer tier is asked, where there is one.",
+    )
     max_question_chars: int = Field(
         default=4_000, ge=1, le=1_000_000, description="Characters that a question may have."
     )

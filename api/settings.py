@@ -28,6 +28,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.model_settings import (
+    BudgetSettings,
+    LocalSettings,
+    PremiumSettings,
+    PriceSettings,
+)
 from api.setting_groups import (
     COLLECTION_PATTERN,
     AnswerSettings,
@@ -75,7 +81,7 @@ class Settings(BaseSettings):
     )
     state_url: Annotated[SecretStr, AfterValidator(_check_state_url)] | None = Field(
         default=None,
-        description="PostgreSQL database for the manifest and the jobs, as "
+        description="PostgreSQL database for the manifest, the jobs and the ledger, as "
         "`postgresql://user:password@host:5432/database`; unset keeps them in a SQLite file in "
         "`data_dir`, which then belongs to one machine.",
     )
@@ -90,6 +96,10 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     context: ContextSettings = ContextSettings()
     answers: AnswerSettings = AnswerSettings()
+    local: LocalSettings = LocalSettings()
+    premium: PremiumSettings = PremiumSettings()
+    budgets: BudgetSettings = BudgetSettings()
+    prices: PriceSettings = PriceSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
@@ -101,6 +111,13 @@ class Settings(BaseSettings):
                 f"retrieval.chunks is {self.retrieval.chunks}, more than both searches find with "
                 f"retrieval.candidates {self.retrieval.candidates}: raise the candidates"
             )
+        if self.premium.model is None and self.premium.others:
+            raise ValueError(
+                f"premium.others names {len(self.premium.others)} models and premium.model none: "
+                "name the first, which turns the premium tier on"
+            )
+        if any(other.model is None for other in self.premium.others):
+            raise ValueError("one of premium.others has no model: name it")
         if self.store.write_consistency > self.store.replicas:
             raise ValueError(
                 f"store.write_consistency is {self.store.write_consistency}, more than "

@@ -18,7 +18,7 @@ from api.build import (
     chunk_tokens,
     embedding,
     open_reranker,
-    question_pipeline,
+    quoting_pipeline,
 )
 from api.doors import Door, LocalDoor
 from api.models.documents import DocumentOut
@@ -72,7 +72,7 @@ class TrialBench:
         index = self._indexes[settings.ingestion.chunk_tokens]
         parts = index.ingestion.parts
         reranker = self._rerankers[settings.retrieval.reranker]
-        return question_pipeline(settings, parts.embedder, parts.store, parts.manifest, reranker)
+        return quoting_pipeline(settings, parts.embedder, parts.store, parts.manifest, reranker)
 
     async def close(self) -> None:
         """Close the indexes that were made; they stay on the disk."""

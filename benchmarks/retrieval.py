@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from api.build import Application, build, question_pipeline
+from api.build import Application, build, quoting_pipeline
 from api.settings import load_settings
 from benchmarks.embedding_speed import SETS, Judged, load
 from benchmarks.peers.measurement import best_per_document
@@ -220,7 +220,7 @@ def _with_dense_share(application: Application, share: float) -> QuestionPipelin
     retrieval = chosen.retrieval.model_copy(update={"dense_share": share})
     parts = application.ingestion.parts
     settings = chosen.model_copy(update={"retrieval": retrieval})
-    return question_pipeline(settings, parts.embedder, parts.store, parts.manifest, reranker=None)
+    return quoting_pipeline(settings, parts.embedder, parts.store, parts.manifest, reranker=None)
 
 
 async def _found(pipeline: QuestionPipeline, judged: Judged, chunks: int) -> Rankings:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
 from api.settings import Settings, setting_paths, variable_name
@@ -54,7 +54,7 @@ def _field(path: tuple[str, ...]) -> FieldInfo:
 def _default(value: object) -> str:
     if value is None:
         return "unset"
-    if value == ():
+    if value in ((), {}):
         return "none"
     if isinstance(value, tuple):
         return f"`{','.join(value)}`"
@@ -68,15 +68,17 @@ def _allowed(field: FieldInfo) -> str:
     if field.annotation is bool:
         return "`true`, `false`"
     limits = list(_limits(field))
-    return " to ".join(f"{limit:,}" for limit in limits) if limits else "text"
+    return " to ".join(limits) if limits else "text"
 
 
-def _limits(field: FieldInfo) -> Iterator[float]:
+def _limits(field: FieldInfo) -> Iterator[str]:
     for constraint in field.metadata:
         if isinstance(constraint, Ge):
-            yield constraint.ge  # type: ignore[misc]  # a number here, always
+            yield f"{constraint.ge:,}"
+        if isinstance(constraint, Gt):
+            yield f"above {constraint.gt:,}"
         if isinstance(constraint, Le):
-            yield constraint.le  # type: ignore[misc]
+            yield f"{constraint.le:,}"
 
 
 if __name__ == "__main__":

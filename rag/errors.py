@@ -18,6 +18,12 @@
     │   └── StoreUnavailableError  its server is out of reach, too slow or too busy
     ├── StateError                 the state failed: a full disk, a damaged file
     │   └── StateUnavailableError  it cannot be reached, or is locked
+    ├── ProviderError              the server of a language model failed
+    │   ├── ProviderRefusedError   a wrong key, an unknown model, a call it does not take
+    │   ├── ProviderUnavailableError  out of reach, too slow, or gone in the middle
+    │   ├── ProviderBusyError      too many calls at once; says after how long to come back
+    │   └── ProviderReplyError     it answered what cannot be understood
+    ├── BudgetError                it would have passed a wall; nothing was spent
     ├── ServiceError               the running service could not be reached or refused
     └── OverloadedError            too much work at once; says after how long to come back
 
@@ -119,6 +125,43 @@ class StateUnavailableError(StateError):
     """The state cannot be reached, or another process keeps it locked."""
 
     retryable = True
+
+
+class ProviderError(RagError):
+    """The server of a language model failed."""
+
+
+class ProviderRefusedError(ProviderError):
+    """The key, the model or the call is not accepted: the same call will fail again."""
+
+
+class ProviderUnavailableError(ProviderError):
+    """The server is out of reach or too slow, or it broke off.
+
+    `was_taken` is False where the call cannot have reached it, and so cannot be billed.
+    """
+
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, was_taken: bool = True
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.was_taken = was_taken
+
+
+class ProviderBusyError(ProviderError):
+    """The server has too many calls to take, or this key has made too many."""
+
+    retryable = True
+
+
+class ProviderReplyError(ProviderError):
+    """The server answered what cannot be understood: another protocol, broken JSON, nothing."""
+
+
+class BudgetError(RagError):
+    """What a call may cost does not fit before a wall any more; nothing was spent."""
 
 
 class ServiceError(RagError):

@@ -1,6 +1,6 @@
 """The one path from question to answer; every arrow is one call through one port.
 
-    admit -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill
+    admit -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill -> record
 
 Knows no vector store, no model and no door: it is given one object per stage.
 """
@@ -11,12 +11,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rag.errors import QuestionError, RangeError
-from rag.ports import Baseline, Compressor, Generator, Retriever
-from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question
+from rag.ports import Baseline, Compressor, Generator, Ledger, Listener, Retriever
+from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question, Status
 
 MAX_CONTEXT_TOKENS = 200_000
 MAX_HITS = 200
@@ -31,7 +31,10 @@ class Limits:
 
 
 class QuestionPipeline:
-    """Answers questions; also gives the hits or the context alone."""
+    """Answers questions; also gives the hits or the context alone.
+
+    Without a ledger, as in a trial, no answer is recorded.
+    """
 
     def __init__(
         self,
@@ -40,11 +43,14 @@ class QuestionPipeline:
         generator: Generator,
         baseline: Baseline,
         limits: Limits,
+        *,
+        ledger: Ledger | None = None,
     ) -> None:
         self._retriever = retriever
         self._compressor = compressor
         self._generator = generator
         self._baseline = baseline
+        self._ledger = ledger
         self._limits = limits
 
     async def search(self, question: Question, k: int) -> list[Hit]:
@@ -60,27 +66,34 @@ class QuestionPipeline:
         hits = await self._retrieve_current(question)
         return await self._compress(question, hits, max_context_tokens)
 
-    async def answer(self, question: Question, max_context_tokens: int) -> Answer:
-        """The answer with its citations, confidence and bill.
+    async def answer(
+        self, question: Question, max_context_tokens: int, listener: Listener | None = None
+    ) -> Answer:
+        """The answer with its citations, confidence and bill, recorded in the ledger.
 
-        Raises QuestionError, RangeError, NotFoundError for an unknown collection, StoreError.
+        `listener` hears of it while it is made. Raises QuestionError, RangeError, NotFoundError for
+        an unknown collection, StoreError, StateError, and what the generator raises.
         """
         self._admit(question)
         _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        question = replace(question, answer_id=f"ans_{uuid.uuid4().hex}")
+        bill = _Bill(listener)
         clock = _Stopwatch()
         hits = await self._retrieve_current(question)
-        retrieve_ms = clock.lap_ms()
+        bill.cost(CostLine("retrieve", None, Decimal(0), clock.lap_ms()))
         context = await self._compress(question, hits, max_context_tokens)
-        compress_ms = clock.lap_ms()
-        generation = await self._generator.generate(question, hits, context)
-        generate_ms = clock.lap_ms()
-        lines = (
-            CostLine("retrieve", None, Decimal(0), retrieve_ms),
-            CostLine("compress", None, Decimal(0), compress_ms),
-            CostLine("generate", generation.model, generation.usd, generate_ms),
-        )
+        bill.cost(CostLine("compress", None, Decimal(0), clock.lap_ms()))
+        calls_before = len(bill.lines)
+        generation = await self._generator.generate(question, hits, context, bill)
+        called_ms = sum(line.ms for line in bill.lines[calls_before:])
+        own = generation.model if len(bill.lines) == calls_before else None
+        stage = "generate" if own else "decide"
+        bill.cost(CostLine(stage, own, Decimal(0), max(clock.lap_ms() - called_ms, 0.0)))
         baseline = self._baseline.cost_usd(question, hits, generation.text)
-        return _answer(generation, context, Cost(lines, baseline))
+        answer = answer_of(question, generation, context, Cost(tuple(bill.lines), baseline))
+        if self._ledger is not None:
+            await self._ledger.record_answer(question, answer)
+        return answer
 
     def _admit(self, question: Question) -> None:
         if not question.text.strip():
@@ -100,24 +113,55 @@ class QuestionPipeline:
         return await asyncio.to_thread(self._compressor.compress, question, hits, max_tokens)
 
 
-def _answer(generation: Generation, context: Context, cost: Cost) -> Answer:
+def answer_of(question: Question, generation: Generation, context: Context, cost: Cost) -> Answer:
+    """What was generated, as the answer to a question that has an answer id, with its bill."""
     return Answer(
-        answer_id=f"ans_{uuid.uuid4().hex}",
-        status="abstained" if generation.abstained else "answered",
+        answer_id=question.answer_id,
+        status=_status(generation),
         text=generation.text,
         tier=generation.tier,
         model=generation.model,
         confidence=generation.confidence,
         citations=generation.citations,
         usage=generation.usage,
-        context_tokens=context.tokens,
+        context_tokens=(
+            context.tokens if generation.context_tokens is None else generation.context_tokens
+        ),
         cost=cost,
+        degraded_because=generation.degraded_because,
     )
+
+
+def _status(generation: Generation) -> Status:
+    if generation.abstained:
+        return "abstained"
+    return "answered" if generation.degraded_because is None else "degraded"
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise RangeError(name, value, low, high)
+
+
+class _Bill:
+    """A Listener that keeps the cost lines, and lets another one hear everything."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._listener = listener
+        self.lines: list[CostLine] = []
+
+    def text(self, piece: str) -> None:
+        if self._listener is not None:
+            self._listener.text(piece)
+
+    def restart(self) -> None:
+        if self._listener is not None:
+            self._listener.restart()
+
+    def cost(self, line: CostLine) -> None:
+        self.lines.append(line)
+        if self._listener is not None:
+            self._listener.cost(line)
 
 
 class _Stopwatch:

@@ -6,15 +6,18 @@ states in its own docstring which scores and limits it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from rag.calls import Charge, ModelCall, ModelEvent
 from rag.types import (
+    Answer,
     Candidate,
     Chunk,
     Context,
+    CostLine,
     Document,
     EmbeddedChunk,
     Embedding,
@@ -28,6 +31,7 @@ from rag.types import (
     Span,
     StoredChunk,
     StoreQuery,
+    Usage,
 )
 
 
@@ -186,13 +190,71 @@ class Compressor(Protocol):
         """A context of at most `max_tokens`, the most useful pieces first."""
 
 
+class Listener(Protocol):
+    """Hears of an answer while it is made."""
+
+    def text(self, piece: str) -> None:
+        """A piece of the answer was written."""
+
+    def restart(self) -> None:
+        """What was written so far is void; another tier begins anew."""
+
+    def cost(self, line: CostLine) -> None:
+        """A call of a model has ended, well or not, and cost this."""
+
+
 class Generator(Protocol):
     """Answers from a context."""
 
     async def generate(
-        self, question: Question, hits: Sequence[Hit], context: Context
+        self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
     ) -> Generation:
-        """An answer, or an abstention; `hits` are what the context was made from."""
+        """An answer, or an abstention; `hits` are what the context was made from.
+
+        Raises ProviderError and BudgetError when nothing that may answer could.
+        """
+
+
+class LanguageModel(Protocol):
+    """A model on some server."""
+
+    @property
+    def provider(self) -> str:
+        """Who serves it, as the table of prices and the ledger call them."""
+
+    @property
+    def model(self) -> str:
+        """Its name there."""
+
+    def stream(self, call: ModelCall) -> AsyncGenerator[ModelEvent, None]:
+        """Text as it is written, costs as they arise, and one CallEnd last.
+
+        Closing the stream ends the work at the server. Raises ProviderError, at any point.
+        """
+
+
+class Meter(Protocol):
+    """The price of one call that is running."""
+
+    def end(self, usage: Usage | None) -> Charge:
+        """What the call cost, now that it has ended; `usage` is None where it is not known."""
+
+
+class Pricing(Protocol):
+    """Knows what calls of one model cost."""
+
+    def at_most_usd(self, call: ModelCall) -> Decimal | None:
+        """Dollars that the call cannot pass; None where no price is known."""
+
+    def begin(self) -> Meter:
+        """A call begins now."""
+
+
+class Ledger(Protocol):
+    """The durable record of what was spent, and for what."""
+
+    async def record_answer(self, question: Question, answer: Answer) -> None:
+        """Write down an answer and its baseline; durable when it returns."""
 
 
 class Baseline(Protocol):

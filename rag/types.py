@@ -134,11 +134,19 @@ class Question:
 
     `filters` maps a field of the chunk (`document_id`, `source`, `title`) or of the document's
     metadata to the values that are allowed; all fields must match, one value of each suffices.
+    `tenant` and `key` name who asks, empty where nobody told. `tier` is the only one that may
+    answer, and `max_cost_usd` the most that the answer may cost, where the asker set them.
+    `answer_id` is given by the path, and stands on everything that is recorded of the answer.
     """
 
     text: str
     collection: str
     filters: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    tenant: str = ""
+    key: str = ""
+    tier: Tier | None = None
+    max_cost_usd: Decimal | None = None
+    answer_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,21 +248,31 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a model read and wrote; all 0 where no model was called."""
+    """Tokens that a model read and wrote; all 0 where no model was called.
+
+    Those read from and written to a provider's cache are part of `input_tokens`, and those of
+    reasoning part of `output_tokens`, however the provider counts them.
+    """
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """What one stage cost. `usd` is None where the price is unknown, never 0 for unknown."""
+    """What one stage cost. `usd` is None where that is unknown, never 0 for unknown.
+
+    Then `at_most_usd` is what it cannot have passed, None where no price is known.
+    """
 
     stage: str
     model: str | None
     usd: Decimal | None
     ms: float
+    at_most_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +305,9 @@ class Generation:
 
     `confidence` is a calibrated probability that the text answers the question and is supported.
     `abstained` says that the documents do not answer: then there are no citations.
+    `degraded_because` tells why a tier that should have answered did not, or not as it should.
+    `context_tokens` counts the context that was used where that is not the one that was given. What
+    calls cost was told to the listener.
     """
 
     text: str
@@ -296,7 +317,8 @@ class Generation:
     tier: Tier
     model: str
     usage: Usage = Usage()
-    usd: Decimal | None = Decimal(0)
+    degraded_because: str | None = None
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(programs: Path) -> Iterator[Cluster]:
-    """A fresh cluster, stopped and deleted at the end."""
+def running_cluster(programs: Path, settings: str = SETTINGS) -> Iterator[Cluster]:
+    """A fresh cluster, stopped and deleted at the end; by default one that forgets in a crash."""
     # Not in pytest's folder, which the user that the server must run as cannot read.
     folder = Path(tempfile.mkdtemp(prefix="rag-pg-"))
     if os.geteuid() == 0:
@@ -75,7 +75,7 @@ def running_cluster(programs: Path) -> Iterator[Cluster]:
 
     try:
         run("initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        options = f"{SETTINGS} -k {folder}"
+        options = f"{settings} -k {folder}"
         run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
         try:
             yield Cluster(folder)

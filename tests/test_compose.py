@@ -5,7 +5,9 @@ No engine runs here: what is checked is what the files say.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -88,6 +90,68 @@ def test_the_service_starts_when_the_server_is_ready_and_both_are_watched() -> N
     assert SERVICES["rag"]["depends_on"]["qdrant"] == {"condition": "service_healthy"}
     assert "/readyz" in SERVICES["qdrant"]["healthcheck"]["test"][-1]
     assert "http://127.0.0.1:8000/health" in DOCKERFILE
+
+
+def test_vllm_is_there_with_a_gpu_only_and_within_reach_of_the_service_alone() -> None:
+    vllm = SERVICES["vllm"]
+    assert vllm["profiles"] == ["gpu"]
+    assert "ports" not in vllm
+    [device] = vllm["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+    waited_for = [name for service in SERVICES.values() for name in service.get("depends_on", [])]
+    assert "vllm" not in waited_for, "without it the service degrades, and starts"
+    _, port = re.findall(r"--(host|port) (\S+)", vllm["command"])
+    assert f"http://127.0.0.1:{port[1]}/health" in vllm["healthcheck"]["test"][-1]
+    head = (ROOT / "docker-compose.yml").read_text().partition("services:")[0]
+    assert f"RAG_LOCAL__BASE_URL=http://vllm:{port[1]}/v1" in head
+
+
+def test_the_local_tier_is_off_until_its_server_is_named() -> None:
+    environment = SERVICES["rag"]["environment"]
+    local = {name: value for name, value in environment.items() if "LOCAL" in name}
+    assert local == {name: f"${{{name}:-}}" for name in local}
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="sh is not installed")
+def test_vllm_is_started_with_the_options_of_the_file_env(tmp_path: Path) -> None:
+    told = {
+        "RAG_LOCAL__MODEL": "maker/model",
+        "VLLM_OPTIONS": """--kwargs '{"a": false}' --max-num-seqs 70""",
+    }
+    done = started_vllm(tmp_path, told)
+    assert done.stdout.splitlines() == [
+        *("serve", "maker/model", "--host", "0.0.0.0", "--port", "8001"),
+        *("--enable-prefix-caching", "--enable-prompt-tokens-details"),
+        *("--kwargs", '{"a": false}', "--max-num-seqs", "70"),
+    ]
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="sh is not installed")
+def test_vllm_fetches_nothing_unless_a_model_was_named(tmp_path: Path) -> None:
+    done = started_vllm(tmp_path, {})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "RAG_LOCAL__MODEL" in done.stderr
+
+
+def started_vllm(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the container's command does with a `vllm` that prints its arguments."""
+    stand_in = folder / "vllm"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    service = SERVICES["vllm"]
+    command = re.sub(
+        r"\$\{(\w+):-([^}]*)\}", lambda m: variables.get(m[1]) or m[2], service["command"]
+    )
+    entry = [part.replace("$$", "$") for part in service["entrypoint"]]
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [*entry, *shlex.split(command)],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_image_holds_what_the_makefile_installs_and_runs_as_no_root() -> None:

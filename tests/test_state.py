@@ -25,6 +25,8 @@ from api.settings import load_settings
 from api.state.migrating import migrations
 from api.state.opening import HEAD, open_state
 from api.state.turn import turn
+from generation.batching.tables import METADATA as BATCHING_METADATA
+from generation.money.tables import METADATA as MONEY_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
 from rag.errors import RagError, SettingsError, StateError, StateUnavailableError
@@ -59,7 +61,8 @@ def differences(engine: Engine) -> list[object]:
     options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
-        found: list[object] = compare_metadata(context, [MANIFEST_METADATA, JOBS_METADATA])  # type: ignore[arg-type]
+        metadata = [MANIFEST_METADATA, JOBS_METADATA, MONEY_METADATA, BATCHING_METADATA]
+        found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found
 
 

@@ -12,12 +12,20 @@ from api.cli.options import CollectionOption, JsonOption, checked, print_json, w
 def ask(
     ctx: typer.Context,
     question: Annotated[str, typer.Argument(help="What you want to know, in plain words.")],
+    *,
     collection: CollectionOption = None,
     max_context_tokens: Annotated[
         int | None,
         typer.Option(
             help="Tokens of context at most; by default the setting `context.max_tokens`."
         ),
+    ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="Who must answer: extractive, local or premium; by default who can."),
+    ] = None,
+    max_cost_usd: Annotated[
+        str | None, typer.Option(help="Dollars that the answer may cost at most.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,6 +43,8 @@ def ask(
             "max_context_tokens": (
                 settings.context.max_tokens if max_context_tokens is None else max_context_tokens
             ),
+            "tier": tier,
+            "max_cost_usd": max_cost_usd,
         },
     )
     answer = work_through_door(ctx, settings, lambda door: door.ask(asked))

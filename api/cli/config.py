@@ -11,7 +11,8 @@ def config(json: JsonOption = False) -> None:
     from api.settings import load_settings
     from api.tiers import tiers
 
-    settings, live = load_settings(), tiers()
+    settings = load_settings()
+    live = tiers(settings)
     if json:
         rows = [{"tier": tier.name, "live": tier.is_live, "why": tier.why} for tier in live]
         print_json({"settings": settings.model_dump(mode="json"), "tiers": rows})

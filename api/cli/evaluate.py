@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.options import CollectionOption, JsonOption, print_note, work_through_door
+from api.cli.options import CollectionOption, JsonOption, checked, print_note, work_through_door
 from rag.errors import InputError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from api.evaluating import Plan
     from evaluation.report import Report
+    from rag.types import Tier
 
 
 def evaluate(
@@ -41,38 +45,57 @@ def evaluate(
             help="Tokens of context at most; by default the setting `context.max_tokens`."
         ),
     ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(help="Who must answer: extractive, local or premium; by default who can."),
+    ] = None,
+    max_usd: Annotated[
+        str | None, typer.Option(help="Dollars that all answers together may cost at most.")
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask again what was asked before.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure quality and cost on a question set; an interrupted evaluation goes on."""
-    from dataclasses import replace
-
-    from api.cli.evaluation_tables import AskingBar, print_evaluation
     from api.evaluating import Plan
-    from api.evaluating import evaluate as evaluate_through
     from api.settings import load_settings
     from evaluation.loading import load_questions
     from evaluation.plots import check_plots
-    from evaluation.report import compare_reports, read_report, report_as_json
 
     check_plots()
     settings = load_settings(_overrides(collection, max_context_tokens))
+    asked, payment = load_questions(questions), _payment(tier, max_usd)
+    plan = Plan(questions, asked, settings, output, limit, seed, fresh, *payment)
+    report = _evaluate(ctx, plan, against)
+    if json:
+        from evaluation.report import report_as_json
+
+        typer.echo(report_as_json(report))
+    else:
+        from api.cli.evaluation_tables import print_evaluation
+
+        print_evaluation(report)
+
+
+def _evaluate(ctx: typer.Context, plan: Plan, against: Path | None) -> Report:
+    """The report, compared with the earlier one `against` and written to its folder."""
+    from dataclasses import replace
+
+    from api.cli.evaluation_tables import AskingBar
+    from api.evaluating import evaluate as evaluate_through
+    from evaluation.report import compare_reports, read_report
+
     earlier = None if against is None else read_report(against)
-    plan = Plan(questions, load_questions(questions), settings, output, limit, seed, fresh)
     with AskingBar() as bar:
         report, folder = work_through_door(
-            ctx, settings, lambda door: evaluate_through(door, plan, print_note, bar.show)
+            ctx, plan.settings, lambda door: evaluate_through(door, plan, print_note, bar.show)
         )
     if earlier is not None:
         report = replace(report, comparison=compare_reports(report, earlier, str(against)))
     _write(report, folder)
     print_note(f"the report is in {folder / 'report.html'}")
-    if json:
-        typer.echo(report_as_json(report))
-    else:
-        print_evaluation(report)
+    return report
 
 
 def _overrides(collection: str | None, max_context_tokens: int | None) -> dict[str, Any]:
@@ -83,6 +106,15 @@ def _overrides(collection: str | None, max_context_tokens: int | None) -> dict[s
     if max_context_tokens is not None:
         overrides["context"] = {"max_tokens": max_context_tokens}
     return overrides
+
+
+def _payment(tier: str | None, max_usd: str | None) -> tuple[Tier | None, Decimal | None]:
+    """Who must answer and what it may cost, checked as a question's are."""
+    from api.models.inputs import AnswerIn
+
+    given = {"question": "?", "tier": tier, "max_cost_usd": max_usd}
+    asked = checked(AnswerIn, given)
+    return asked.tier, asked.max_cost_usd
 
 
 def _write(report: Report, folder: Path) -> None:

@@ -13,11 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from api.cli.ask import ask
+from api.cli.batch import batch
 from api.cli.config import config
+from api.cli.costs import costs
 from api.cli.documents import documents, forget
 from api.cli.evaluate import evaluate
 from api.cli.ingest import ingest, quote
 from api.cli.migrate import migrate
+from api.cli.model import model
 from api.cli.serve import serve
 from api.cli.tune import tune
 from rag.errors import RagError
@@ -65,7 +68,21 @@ def make_app(build: Build) -> typer.Typer:
         context_settings={"obj": build, "help_option_names": ["-h", "--help"]},
     )
     app.callback()(_rag)
-    for command in (ingest, quote, ask, serve, documents, forget, evaluate, tune, migrate, config):
+    for command in (
+        ingest,
+        quote,
+        ask,
+        batch,
+        costs,
+        serve,
+        documents,
+        forget,
+        evaluate,
+        tune,
+        migrate,
+        model,
+        config,
+    ):
         app.command()(command)
     return app
 

@@ -80,7 +80,8 @@ def _make_server(application: Application, holder: Holder) -> Any:
     logging.basicConfig(
         level=application.settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for library in ("uvicorn", "httpx", "httpx2", "openai", "anthropic"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # one line a request is ours
     app = create_app(application, token=holder.token)
     config = uvicorn.Config(
         app,

@@ -65,9 +65,11 @@ async def _service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-def json_response(output: Output, status: int = 200) -> Response:
+def json_response(
+    output: Output, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """The output as JSON, serialised once and not validated again."""
-    return Response(output.model_dump_json(), status, media_type="application/json")
+    return Response(output.model_dump_json(), status, headers, media_type="application/json")
 
 
 def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:

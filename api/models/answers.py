@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from api.models.output import Output
 from rag.types import Answer, Citation, Context, Cost, CostLine, Hit, Status, Tier
@@ -47,16 +50,30 @@ class UsageOut(Output):
 
 
 class CostLineOut(Output):
-    """What one stage cost."""
+    """What one stage cost; where that is unknown, what it cannot have passed."""
 
     stage: str
     model: str | None
     usd: str | None
     ms: float
+    at_most_usd: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_needless(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = serialize(self)
+        if self.at_most_usd is None:
+            del told["at_most_usd"]
+        return told
 
     @classmethod
     def of(cls, line: CostLine) -> CostLineOut:
-        return cls(stage=line.stage, model=line.model, usd=dollars(line.usd), ms=round(line.ms, 3))
+        return cls(
+            stage=line.stage,
+            model=line.model,
+            usd=dollars(line.usd),
+            ms=round(line.ms, 3),
+            at_most_usd=dollars(line.at_most_usd),
+        )
 
 
 class CostOut(Output):

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Annotated, Any, Self
@@ -31,6 +32,9 @@ from indexing.readers.jsonl import MAX_ID_CHARS
 from rag.errors import FilterError, InputError
 from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
 from rag.types import Question, Scalar, Tier
+
+TENANT_HEADER, KEY_HEADER = "X-Rag-Tenant", "X-Rag-Key"
+"""Who asks, as names: that of a tenant, and that of a key, which is no secret."""
 
 MAX_FILTERS = 32
 MAX_FILTER_VALUES = 1_000
@@ -71,7 +75,8 @@ def _check_filters(value: object) -> dict[str, tuple[Scalar, ...]]:
     return filters
 
 
-def _check_characters(text: str) -> str:
+def check_characters(text: str) -> str:
+    """The text itself. Raises ValueError for half a character, which no encoding holds."""
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("it holds half a character (a lone surrogate): send whole ones")
     return text
@@ -87,7 +92,7 @@ def _is_comparable(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):
-        return _check_characters(value) == value
+        return check_characters(value) == value
     return isinstance(value, int) and abs(value) <= MAX_INTEGER
 
 
@@ -134,7 +139,7 @@ class Input(BaseModel):
 
 
 class _Asked(Input):
-    question: Annotated[str, AfterValidator(_check_characters)] = Field(
+    question: Annotated[str, AfterValidator(check_characters)] = Field(
         description="What is asked, in plain words."
     )
     collection: Collection | None = None
@@ -159,15 +164,23 @@ class AnswerIn(_FilteredAsked):
     conversation_id: str | None = Field(
         default=None, max_length=200, description="Accepted for later; not used yet."
     )
-    tier: Tier | None = Field(default=None, description="Who must write the answer.")
+    tier: Tier | None = Field(
+        default=None, description="Who must write the answer; unset: the cheapest that can."
+    )
     max_cost_usd: Decimal | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Dollars at most for this answer."
     )
     stream: StrictBool = Field(
         default=False,
-        description="Answer as server-sent events: `delta` with a piece of the text, then "
-        "`answer` with the whole object, or `error` with a problem.",
+        description="Answer as server-sent events: `delta` with a piece of the text, `restart` "
+        "when the pieces so far are void, then `answer` with the whole object, or `error` with a "
+        "problem.",
     )
+
+    def to_question(self, default_collection: str) -> Question:
+        """The question as the pipeline takes it."""
+        question = super().to_question(default_collection)
+        return replace(question, tier=self.tier, max_cost_usd=self.max_cost_usd)
 
 
 class SearchIn(_FilteredAsked):

@@ -7,20 +7,22 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from api.http.admission import while_client_waits
+from api.http.asker import Asker, asker_of
 from api.http.problems import internal_problem, problem_of
 from api.http.service import Service, ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
 from api.models.inputs import AnswerIn
-from rag.errors import InputError, RagError
-from rag.types import Answer
+from api.tiers import check_tier
+from rag.errors import RagError
+from rag.types import Answer, CostLine
 
 KEEPALIVE_S = 15.0
-LIVE_TIERS = ("extractive",)
 
 router = APIRouter(tags=["answers"])
 _log = logging.getLogger(__name__)
@@ -35,41 +37,60 @@ _PIECE = re.compile(r".*?(?:\[\d+\]\s*|\n+|$)", re.DOTALL)
 )
 async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep) -> Response:
     """Answer a question from the documents, with exact citations, confidence and cost."""
-    _check_tier(asked)
-    task = service.admission.start(_answer(asked, service))
+    asker = asker_of(request)
+    check_tier(service.application.settings, asked.tier)
+    told = _Told()
+    task = service.admission.start(_answer(asked, asker, service, told))
     if asked.stream:
-        return EventSourceResponse(_events(task), headers={"Cache-Control": "no-store"})
-    return json_response(AnswerOut.of(await while_client_waits(request, task)))
+        return EventSourceResponse(_events(task, told), headers={"Cache-Control": "no-store"})
+    answer = AnswerOut.of(await while_client_waits(request, task))
+    return json_response(answer, headers=_cost_headers(answer))
 
 
-def _check_tier(asked: AnswerIn) -> None:
-    if asked.tier is not None and asked.tier not in LIVE_TIERS:
-        raise InputError(
-            f"tier {asked.tier!r} is not configured on this service: "
-            f"leave it out, or give {' or '.join(LIVE_TIERS)}"
-        )
-
-
-async def _answer(asked: AnswerIn, service: Service) -> Answer:
+async def _answer(asked: AnswerIn, asker: Asker, service: Service, told: _Told) -> Answer:
     settings = service.application.settings
     if settings.log.questions:
         _log.info("question: %r", asked.question)
+    question = asked.to_question(settings.collection)
     answer = await service.application.pipeline.answer(
-        asked.to_question(settings.collection),
+        replace(question, tenant=asker.tenant, key=asker.key),
         asked.max_context_tokens or settings.context.max_tokens,
+        told,
     )
     service.metrics.count_answer(answer)
     return answer
 
 
-async def _events(task: asyncio.Task[Answer]) -> AsyncIterator[bytes]:
-    """`delta` events, then `answer` or `error`; the work ends with the stream."""
+class _Told:
+    """A Listener that keeps what it hears for a stream; None ends it."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.is_void = True
+
+    def text(self, piece: str) -> None:
+        self.is_void = False
+        data = json.dumps({"text": piece})
+        self.events.put_nowait(format_sse_event(event="delta", data_str=data))
+
+    def restart(self) -> None:
+        if not self.is_void:
+            self.events.put_nowait(format_sse_event(event="restart", data_str="{}"))
+        self.is_void = True
+
+    def cost(self, line: CostLine) -> None:
+        """Costs come with the answer."""
+
+
+async def _events(task: asyncio.Task[Answer], told: _Told) -> AsyncIterator[bytes]:
+    """`delta` and `restart` events, then `answer` or `error`; the work ends with the stream."""
+    task.add_done_callback(lambda _: told.events.put_nowait(None))
     try:
-        while not (await asyncio.wait({task}, timeout=KEEPALIVE_S))[0]:
-            yield KEEPALIVE_COMMENT
+        while (event := await _next(told.events)) is not None:
+            yield event
         answer = task.result()
-        for piece in _PIECE.findall(answer.text):
-            if piece:
+        if told.is_void:  # nobody wrote it before our eyes, as a quote
+            for piece in filter(None, _PIECE.findall(answer.text)):
                 yield format_sse_event(event="delta", data_str=json.dumps({"text": piece}))
         yield format_sse_event(event="answer", data_str=AnswerOut.of(answer).model_dump_json())
     except RagError as error:
@@ -79,3 +100,22 @@ async def _events(task: asyncio.Task[Answer]) -> AsyncIterator[bytes]:
         yield format_sse_event(event="error", data_str=json.dumps(internal_problem()))
     finally:
         task.cancel()
+
+
+async def _next(events: asyncio.Queue[bytes | None]) -> bytes | None:
+    """The next event, or a sign of life when there is none for a while."""
+    try:
+        return await asyncio.wait_for(events.get(), KEEPALIVE_S)
+    except TimeoutError:
+        return KEEPALIVE_COMMENT
+
+
+def _cost_headers(answer: AnswerOut) -> dict[str, str]:
+    """What the answer cost, for who looks at headers alone."""
+    cost = answer.cost
+    return {
+        "X-Rag-Tier": answer.tier,
+        "X-Rag-Cost-USD": cost.total_usd or "unknown",
+        "X-Rag-Baseline-USD": cost.baseline_usd or "unknown",
+        "X-Rag-Saved-USD": cost.saved_usd or "unknown",
+    }

@@ -70,7 +70,7 @@ async function* serverSentEvents(stream) {
   }
 }
 
-async function fetchAnswer(body, signal, onText) {
+async function fetchAnswer(body, signal, onText, onRestart) {
   const response = await request("v1/answers", {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -80,6 +80,7 @@ async function fetchAnswer(body, signal, onText) {
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return response.json();
   for await (const { name, data } of serverSentEvents(response.body)) {
     if (name === "delta") onText(data.text ?? "");
+    if (name === "restart") onRestart();
     if (name === "error") throw problemFrom(data);
     if (name === "answer") return data;
   }
@@ -101,9 +102,13 @@ async function ask() {
   showLoading(question);
   let text = "";
   try {
-    const answer = await fetchAnswer(body, current.controller.signal, (more) => {
-      if (running === current) showText((text += more), []);
-    });
+    const show = () => running === current && showText(text, []);
+    const answer = await fetchAnswer(
+      body,
+      current.controller.signal,
+      (more) => show((text += more)),
+      () => show((text = "")),
+    );
     if (running === current) showAnswer(answer, body.collection);
   } catch (error) {
     if (running === current) showProblem(error);

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from generation.deciding.confidence import LogisticConfidence, Signals
+from rag.ports import Listener
 from rag.terms import coverage, question_terms, term_weights, text_terms
 from rag.types import Citation, Context, Generation, Hit, Question, Span
 
@@ -86,9 +87,9 @@ class ExtractiveGenerator:
         self._max_quotes = max_quotes
 
     async def generate(
-        self, question: Question, hits: Sequence[Hit], context: Context
+        self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
     ) -> Generation:
-        """Quotes from the context, or an abstention."""
+        """Quotes from the context, or an abstention; the listener hears nothing of it."""
         quotes, signals = self.quote(question, hits, context)
         confidence = self._confidence.estimate(signals) if signals else 0.0
         if confidence < self._abstain_below or not quotes:

@@ -18,6 +18,8 @@ from sqlalchemy import Engine
 from api.http.app import create_app
 from api.settings import Settings
 from api.state.opening import open_state
+from generation.money.budgets import Walls
+from generation.money.ledger import SqlLedger
 from indexing.identity import revision_of
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.pipeline import IngestionPipeline
@@ -25,6 +27,7 @@ from indexing.manifest.manifest import Manifest
 from indexing.manifest.quotes import Quotes
 from rag.errors import NotFoundError
 from rag.pipeline import Limits, QuestionPipeline
+from rag.ports import Listener
 from rag.types import (
     Candidate,
     Chunk,
@@ -51,6 +54,17 @@ TEXTS = {
 
 
 @dataclass(frozen=True)
+class FakeAnswering:
+    """The fields of `api.answering.Answering` that doors look at; the ledger is the real one."""
+
+    ledger: SqlLedger
+    walls: Walls
+
+    async def close(self) -> None:
+        self.ledger.close()
+
+
+@dataclass(frozen=True)
 class FakeApplication:
     """The fields of `api.build.Application`."""
 
@@ -59,8 +73,10 @@ class FakeApplication:
     ingestion: IngestionPipeline
     manifest: Manifest
     state: Engine
+    answering: FakeAnswering
 
     async def close(self) -> None:
+        await self.answering.close()
         self.state.dispose()
 
 
@@ -217,7 +233,7 @@ class QuotingGenerator:
     """Quotes the context, or abstains when no word of the question is in it."""
 
     async def generate(
-        self, question: Question, hits: Sequence[Hit], context: Context
+        self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
     ) -> Generation:
         if not hits or hits[0].score == 0:
             text = "The documents do not answer this."
@@ -247,6 +263,7 @@ def fake_application(
     generator: Any = None,
     baseline: Any = None,
     embedder: Any = None,
+    walls: Walls | None = None,
 ) -> FakeApplication:
     """An application over a data folder; each part can be another one."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -257,6 +274,7 @@ def fake_application(
         document = manifest.document(record.collection, record.document_id)
         for chunk in WholeDocumentChunker().chunk(document):
             store.chunks[chunk.chunk_id] = chunk
+    answering = FakeAnswering(SqlLedger(engine, walls), walls or Walls())
     return FakeApplication(
         settings=settings,
         pipeline=QuestionPipeline(
@@ -268,6 +286,7 @@ def fake_application(
                 settings.answers.max_question_chars,
                 settings.retrieval.chunks,
             ),
+            ledger=answering.ledger,
         ),
         ingestion=IngestionPipeline(
             Parts(
@@ -283,6 +302,7 @@ def fake_application(
         ),
         manifest=manifest,
         state=engine,
+        answering=answering,
     )
 
 

@@ -40,6 +40,7 @@ def make_application(tmp_path: Path) -> Iterator[MakeApplication]:
 
     yield make
     for application in made:
+        application.answering.ledger.close()
         application.state.dispose()
 
 

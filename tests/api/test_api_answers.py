@@ -20,6 +20,7 @@ from api_fakes import (
 )
 
 from api.models.answers import dollars
+from rag.ports import Listener
 from rag.types import Context, Generation, Hit, Question
 
 ASKED = {"question": "How many days do refunds take?"}
@@ -214,14 +215,16 @@ class WaitingGenerator(QuotingGenerator):
         self.began = asyncio.Semaphore(0)
         self.cancelled = asyncio.Event()
 
-    async def generate(self, question: Question, hits: list[Hit], context: Context) -> Generation:
+    async def generate(
+        self, question: Question, hits: list[Hit], context: Context, listener: Listener
+    ) -> Generation:
         self.began.release()
         try:
             await self.go.wait()
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return await super().generate(question, hits, context)
+        return await super().generate(question, hits, context, listener)
 
 
 async def waiting_service(

@@ -70,7 +70,7 @@ def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RAG_SERVER_PORT", "1", "RAG_SERVER_PORT is not a setting.*RAG_SERVER__PORT"),
         ("RAG_SERVER__PRT", "1", "RAG_SERVER__PRT is not a setting.*RAG_SERVER__PORT"),
         ("rag_server__prt", "1", "rag_server__prt is not a setting"),
-        ("RAG_LOCAL__BASE_URL", "http://x", "RAG_LOCAL__BASE_URL is not a setting"),
+        ("RAG_LOCAL__URL", "http://x", "RAG_LOCAL__URL is not a setting"),
         ("RAG_SERVER", "{}", "RAG_SERVER is not a setting"),
         ("RAG_SERVER__PORT__X", "1", "RAG_SERVER__PORT__X is not a setting"),
         ("RAG_SERVER__PORT", "70000", "RAG_SERVER__PORT is '70000': .* equal to 65535"),

@@ -23,6 +23,7 @@ from evaluation.loading import load_questions
 from evaluation.questions import EvaluationQuestion
 from evaluation.report import Report
 from rag.errors import StoreUnavailableError
+from rag.ports import Listener
 from rag.types import Context, Generation, Hit, Question
 
 ROWS: list[dict[str, Any]] = [
@@ -57,11 +58,13 @@ class CountingGenerator(QuotingGenerator):
         self.asked: list[str] = []
         self._fails_at = fails_at
 
-    async def generate(self, question: Question, hits: list[Hit], context: Context) -> Generation:
+    async def generate(
+        self, question: Question, hits: list[Hit], context: Context, listener: Listener
+    ) -> Generation:
         if len(self.asked) == self._fails_at:
             raise StoreUnavailableError("the server of the store is out of reach: start it")
         self.asked.append(question.text)
-        return await super().generate(question, hits, context)
+        return await super().generate(question, hits, context, listener)
 
 
 def with_generator(generator: CountingGenerator) -> Any:

@@ -107,6 +107,17 @@ def test_commands_go_through_the_service_without_being_told(place: Path) -> None
     assert json.loads(rag("documents", "--json").stdout) == []
 
 
+def test_costs_go_through_the_service(place: Path) -> None:
+    rag("ingest", "docs")
+    with serving():
+        assert rag("ask", "When do refunds come?").returncode == 0
+        shown = rag("costs", "--by", "key", "--json")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    [row] = json.loads(shown.stdout)["rows"]
+    assert (row["name"], row["answers"], row["spent_usd"]) == ("command-line", 1, "0.000000")
+    assert rag("costs", "--by", "key", "--json").stdout == shown.stdout
+
+
 def test_a_killed_service_leaves_nothing_in_the_way(place: Path) -> None:
     with serving() as (_, process):
         process.kill()

@@ -11,6 +11,7 @@ import pytest
 
 from rag.errors import NotFoundError, QuestionError, RangeError, StoreError
 from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS, Limits, QuestionPipeline
+from rag.ports import Listener
 from rag.types import (
     Answer,
     Chunk,
@@ -55,8 +56,8 @@ GENERATION = Generation(
     tier="local",
     model="small",
     usage=Usage(12, 3, 4),
-    usd=Decimal("0.002"),
 )
+CALLED = CostLine("generate", "small", Decimal("0.002"), 1.0)
 
 
 class Stages:
@@ -68,7 +69,9 @@ class Stages:
         baseline_usd: Decimal | None = Decimal("0.005"),
         failing: str = "",
         error: Exception | None = None,
+        called: CostLine | None = CALLED,
     ) -> None:
+        self._called = called
         self.calls: list[tuple[object, ...]] = []
         self.compress_thread = ""
         self._generation = generation
@@ -91,18 +94,25 @@ class Stages:
         return CONTEXT
 
     async def generate(
-        self, question: Question, hits: Sequence[Hit], context: Context
+        self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
     ) -> Generation:
         self._note("generate", question, hits, context)
+        if self._called is not None:
+            listener.text(TEXT)
+            listener.cost(self._called)
         return self._generation
 
     def cost_usd(self, question: Question, hits: Sequence[Hit], answer: str) -> Decimal | None:
         self._note("baseline", question, hits, answer)
         return self._baseline_usd
 
+    async def record_answer(self, question: Question, answer: Answer) -> None:
+        self._note("record", question, answer)
+
 
 def pipeline(stages: Stages, limits: Limits | None = None) -> QuestionPipeline:
-    return QuestionPipeline(stages, stages, stages, stages, limits or Limits(4_000, 7))
+    chosen = limits or Limits(4_000, 7)
+    return QuestionPipeline(stages, stages, stages, stages, chosen, ledger=stages)
 
 
 async def answered(stages: Stages) -> Answer:
@@ -160,12 +170,13 @@ class TestAdmission:
 class TestStages:
     async def test_an_answer_calls_each_stage_once_and_in_order(self) -> None:
         stages = Stages()
-        await answered(stages)
+        answer = await answered(stages)
         assert stages.calls == [
             ("retrieve", QUESTION, 7),
             ("compress", QUESTION, [HIT], 500),
             ("generate", QUESTION, [HIT], CONTEXT),
             ("baseline", QUESTION, [HIT], GENERATION.text),
+            ("record", QUESTION, answer),
         ]
 
     async def test_a_search_only_retrieves(self) -> None:
@@ -240,8 +251,14 @@ class TestBill:
             ("retrieve", None, Decimal(0)),
             ("compress", None, Decimal(0)),
             ("generate", "small", Decimal("0.002")),
+            ("decide", None, Decimal(0)),
         ]
         assert all(line.ms >= 0 for line in cost.lines)
+
+    async def test_an_answer_without_a_call_costs_nothing_and_names_its_model(self) -> None:
+        cost = (await answered(Stages(called=None))).cost
+        assert (cost.lines[-1].stage, cost.lines[-1].model) == ("generate", "small")
+        assert cost.total_usd == 0
 
     async def test_saved_is_baseline_minus_total(self) -> None:
         cost = (await answered(Stages())).cost
@@ -250,9 +267,7 @@ class TestBill:
         assert cost.saved_usd == Decimal("0.003")
 
     async def test_an_unknown_price_is_unknown_and_not_nothing(self) -> None:
-        unpriced = dataclasses.replace(GENERATION, usd=None)
-        cost = (await answered(Stages(unpriced))).cost
-        assert cost.lines[-1].usd is None
+        cost = (await answered(Stages(called=dataclasses.replace(CALLED, usd=None)))).cost
         assert cost.total_usd is None
         assert cost.baseline_usd == Decimal("0.005")
         assert cost.saved_usd is None

@@ -1,0 +1,213 @@
+"""What writes answers and what they may cost, put together from the settings: a room of `build`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from api.model_settings import ModelSettings, WallSettings
+from api.settings import Settings
+from generation.deciding.cascade import CascadeGenerator, TierGenerator
+from generation.deciding.confidence import LogisticConfidence
+from generation.money.baseline import PremiumBaseline
+from generation.money.budgets import Limits, Walls
+from generation.money.gpu import GpuPricing
+from generation.money.ledger import SqlLedger
+from generation.money.metered import MeteredModel, MeterLimits
+from generation.money.price_file import read_price_file
+from generation.money.price_table import PriceTable
+from generation.money.token_pricing import (
+    TokenPricing,
+    input_tokens_at_most,
+    output_factor_of,
+)
+from generation.providers.anthropic_chat import AnthropicModel
+from generation.providers.bounded import BoundedModel, CallLimits
+from generation.providers.breaker import CircuitBreaker
+from generation.providers.failover import FailoverModel
+from generation.providers.openai_chat import OPENAI_URL, OpenAIChatModel
+from generation.tiers.extractive import ExtractiveGenerator
+from generation.tiers.written import WrittenGenerator
+from rag.errors import SettingsError
+from rag.ports import Compressor, LanguageModel, Pricing, TokenCounter
+
+ANTHROPIC = "anthropic"
+ANTHROPIC_URL = "https://api.anthropic.com"
+_SILENCE_SHARE = 0.9
+"""Of a call's time: how long a server may be silent. It ends before the deadline does, so that the
+call fails with a line on the bill, and is not cut off by the clock."""
+_LONGEST_WAIT_SHARE = 0.5
+"""Of a call's time: how long it waits for others to give back what they reserved."""
+
+Adapter = OpenAIChatModel | AnthropicModel
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The generator over all live tiers, with the ledger and the walls that it keeps."""
+
+    generator: CascadeGenerator
+    baseline: PremiumBaseline
+    ledger: SqlLedger
+    walls: Walls
+    adapters: Sequence[Adapter]
+
+    async def close(self) -> None:
+        """Close the connections, and write what is still to be written."""
+        for adapter in self.adapters:
+            await adapter.close()
+        self.ledger.close()
+
+
+def quoting(settings: Settings) -> ExtractiveGenerator:
+    """The tier that needs nothing and costs nothing."""
+    return ExtractiveGenerator(LogisticConfidence.bundled(), settings.answers.abstain_below)
+
+
+def open_answering(
+    settings: Settings, state: Engine, compressor: Compressor, counter: TokenCounter
+) -> Answering:
+    """All tiers that the settings turn on.
+
+    Raises MissingExtraError without the clients, SettingsError for a model without a key or a
+    price, and for a file of prices that cannot be used.
+    """
+    prices = open_prices(settings)
+    walls = walls_of(settings)
+    ledger = SqlLedger(state, walls)
+    ledger.settle_lost()  # what processes that died have left
+    adapters: list[Adapter] = []
+    tiers = [TierGenerator("extractive", quoting(settings))]
+    if settings.local.base_url is not None:
+        model, adapter = _local(settings, ledger)
+        adapters.append(adapter)
+        output = settings.local.max_output_tokens
+        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, "extractive")))
+    if settings.premium.model is not None:
+        below = tiers[-1].tier
+        paid = [_premium(chosen, settings, prices, ledger, counter) for chosen in _named(settings)]
+        adapters += [adapter for _, _, adapter in paid]
+        several = FailoverModel([(bounded, pricing) for bounded, pricing, _ in paid])
+        output = settings.premium.max_output_tokens
+        tiers.append(TierGenerator("premium", WrittenGenerator(several, "premium", output, below)))
+    generator = CascadeGenerator(
+        tiers, compressor, settings.answers.escalate_below, settings.answers.abstain_below
+    )
+    baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
+    return Answering(generator, baseline, ledger, walls, adapters)
+
+
+def open_prices(settings: Settings) -> PriceTable:
+    """The prices in force. Raises SettingsError for a file that cannot be used."""
+    file = settings.prices.file
+    return PriceTable(None if file is None else read_price_file(file, datetime.now(UTC).date()))
+
+
+def walls_of(settings: Settings) -> Walls:
+    """The walls that the settings build."""
+    chosen = settings.budgets
+    return Walls(
+        request_usd=chosen.request_usd,
+        day_usd=chosen.day_usd,
+        month_usd=chosen.month_usd,
+        tenant_day_usd=chosen.tenant_day_usd,
+        tenant_month_usd=chosen.tenant_month_usd,
+        key_day_usd=chosen.key_day_usd,
+        key_month_usd=chosen.key_month_usd,
+        tenants={name: _limits(own) for name, own in chosen.tenants.items()},
+        keys={name: _limits(own) for name, own in chosen.keys.items()},
+    )
+
+
+def _limits(own: WallSettings) -> Limits:
+    return own.day_usd, own.month_usd
+
+
+def _local(settings: Settings, ledger: SqlLedger) -> tuple[LanguageModel, Adapter]:
+    chosen = settings.local
+    assert chosen.base_url is not None
+    adapter = OpenAIChatModel(
+        chosen.base_url,
+        chosen.model,
+        _secret(chosen.api_key),
+        provider="local",
+        timeout_s=chosen.timeout_s * _SILENCE_SHARE,
+    )
+    pricing = GpuPricing(chosen.gpu_usd_per_hour, chosen.timeout_s)
+    metered = MeteredModel(
+        adapter, pricing, ledger, _meter_limits(chosen.timeout_s), chosen.gpu_watts
+    )
+    limits = CallLimits(chosen.max_concurrent, chosen.timeout_s, chosen.max_attempts)
+    breaker = CircuitBreaker(f"the local server {chosen.base_url}")
+    return BoundedModel(metered, limits, breaker), adapter
+
+
+def _premium(
+    chosen: ModelSettings,
+    settings: Settings,
+    prices: PriceTable,
+    ledger: SqlLedger,
+    counter: TokenCounter,
+) -> tuple[LanguageModel, Pricing, Adapter]:
+    model, provider, tier = chosen.model or "", chosen.provider, settings.premium
+    if prices.price(provider, model) is None:
+        raise SettingsError(
+            f"the premium model {model!r} of {provider!r} has no known price, and nothing may cost "
+            "what nobody knows: write its price into a file, and name that with RAG_PRICES__FILE"
+        )
+    adapter = _adapter(chosen, tier.timeout_s * _SILENCE_SHARE)
+    pricing = TokenPricing(
+        lambda: prices.price(provider, model),
+        input_tokens_at_most(provider, model, counter),
+        output_factor_of(provider),
+    )
+    metered = MeteredModel(adapter, pricing, ledger, _meter_limits(tier.timeout_s))
+    limits = CallLimits(tier.max_concurrent, tier.timeout_s, tier.max_attempts)
+    bounded = BoundedModel(metered, limits, CircuitBreaker(f"{model} at {provider}"))
+    return bounded, pricing, adapter
+
+
+def _adapter(chosen: ModelSettings, timeout_s: float) -> Adapter:
+    model, provider, key = chosen.model or "", chosen.provider, key_of(chosen)
+    if provider == ANTHROPIC:
+        url = chosen.base_url or ANTHROPIC_URL
+        return AnthropicModel(url, model, key or "none", timeout_s=timeout_s)
+    if chosen.base_url is None and provider != "openai":
+        raise SettingsError(
+            f"the premium model {model!r} is of {provider!r}, whose address is not known here: "
+            "give its base_url"
+        )
+    url = chosen.base_url or OPENAI_URL
+    return OpenAIChatModel(url, model, key, provider=provider, timeout_s=timeout_s)
+
+
+def key_of(chosen: ModelSettings) -> str | None:
+    """The key of a premium model; None where it needs none. Raises SettingsError."""
+    key = _secret(chosen.api_key) or os.environ.get(_key_variable(chosen.provider))
+    if key is None and chosen.base_url is None:
+        raise SettingsError(
+            f"the premium model {chosen.model!r} has no key: give RAG_PREMIUM__API_KEY, or "
+            f"{_key_variable(chosen.provider)}"
+        )
+    return key
+
+
+def _named(settings: Settings) -> list[ModelSettings]:
+    return settings.premium.models()
+
+
+def _key_variable(provider: str) -> str:
+    return f"{provider.upper().replace('-', '_').replace('.', '_')}_API_KEY"
+
+
+def _meter_limits(timeout_s: float) -> MeterLimits:
+    return MeterLimits(timeout_s, timeout_s * _LONGEST_WAIT_SHARE)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

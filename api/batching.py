@@ -1,0 +1,145 @@
+"""Batches of questions, put together from the settings: a room of `build`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from api.answering import (
+    ANTHROPIC,
+    ANTHROPIC_URL,
+    Answering,
+    key_of,
+    open_prices,
+    quoting,
+)
+from api.settings import Settings
+from api.state.turn import turn
+from generation.batching.asking import BatchAsking
+from generation.batching.batches import QuestionBatches
+from generation.batching.collecting import Collecting
+from generation.batching.gathering import Gathering
+from generation.batching.records import BatchRecords
+from generation.money.token_pricing import TokenPricing, input_tokens_at_most, output_factor_of
+from generation.providers.openai_chat import OPENAI_URL
+from rag.errors import InputError, SettingsError
+from rag.pipeline import Limits
+from rag.ports import Compressor, Retriever, Revisions, TokenCounter
+
+if TYPE_CHECKING:
+    from generation.providers.anthropic_batches import AnthropicBatches
+    from generation.providers.openai_batches import OpenAIBatches
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """The batches, and the endpoint that they go to, which is opened when it is needed first."""
+
+    batches: QuestionBatches
+    endpoint: LazyAsking
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.endpoint.close()
+
+
+def open_batching(
+    settings: Settings,
+    state: Engine,
+    *,
+    retriever: Retriever,
+    compressor: Compressor,
+    counter: TokenCounter,
+    revisions: Revisions,
+    answering: Answering,
+    limits: Limits,
+) -> Batching:
+    """Batches by these settings. It opens no connection, and needs no model to be named."""
+    endpoint = LazyAsking(settings, answering, counter)
+    records = BatchRecords(state)
+    batches = QuestionBatches(
+        gathering=Gathering(
+            retriever=retriever,
+            compressor=compressor,
+            quoting=quoting(settings),
+            baseline=answering.baseline,
+            limits=limits,
+            max_context_tokens=settings.context.max_tokens,
+        ),
+        open_asking=endpoint.open,
+        collecting=Collecting(
+            records=records,
+            ledger=answering.ledger,
+            revisions=revisions,
+            compressor=compressor,
+            baseline=answering.baseline,
+            abstain_below=settings.answers.abstain_below,
+        ),
+        records=records,
+        escalate_below=settings.answers.escalate_below,
+        turn=partial(turn, state),
+    )
+    return Batching(batches, endpoint)
+
+
+class LazyAsking:
+    """The batch endpoint of the first premium model, opened once."""
+
+    def __init__(self, settings: Settings, answering: Answering, counter: TokenCounter) -> None:
+        self._settings = settings
+        self._answering = answering
+        self._counter = counter
+        self._opened: tuple[BatchAsking, OpenAIBatches | AnthropicBatches] | None = None
+
+    def open(self) -> BatchAsking:
+        """Raises InputError with the tier off, SettingsError for a model without a batch price."""
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened[0]
+
+    async def close(self) -> None:
+        """Close the connections, if there are any."""
+        if self._opened is not None:
+            await self._opened[1].close()
+
+    def _open(self) -> tuple[BatchAsking, OpenAIBatches | AnthropicBatches]:
+        chosen = self._settings.premium
+        if chosen.model is None:
+            raise InputError(
+                "the premium tier is off, and a batch goes to its model: name one with "
+                "RAG_PREMIUM__MODEL, or ask question by question"
+            )
+        model, provider, prices = chosen.model, chosen.provider, open_prices(self._settings)
+        if prices.batch_price(provider, model) is None:
+            raise SettingsError(
+                f"the model {model!r} of {provider!r} has no known batch price, and nothing may "
+                "cost what nobody knows: write its price with batch_discount into a file, and name "
+                "that with RAG_PRICES__FILE"
+            )
+        endpoint = _endpoint(self._settings)
+        pricing = TokenPricing(
+            lambda: prices.batch_price(provider, model),
+            input_tokens_at_most(provider, model, self._counter),
+            output_factor_of(provider),
+        )
+        ledger = self._answering.ledger
+        return BatchAsking(endpoint, pricing, ledger, chosen.max_output_tokens), endpoint
+
+
+def _endpoint(settings: Settings) -> OpenAIBatches | AnthropicBatches:
+    chosen = settings.premium
+    model, key = chosen.model or "", key_of(chosen) or "none"
+    if chosen.provider == ANTHROPIC:
+        from generation.providers.anthropic_batches import AnthropicBatches
+
+        url = chosen.base_url or ANTHROPIC_URL
+        return AnthropicBatches(model, key, base_url=url, timeout_s=chosen.timeout_s)
+    from generation.providers.openai_batches import OpenAIBatches
+
+    url = chosen.base_url or OPENAI_URL
+    return OpenAIBatches(
+        model, key, base_url=url, provider=chosen.provider, timeout_s=chosen.timeout_s
+    )

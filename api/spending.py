@@ -1,0 +1,92 @@
+"""What any door tells of spending: sums of the ledger, and the budgets as they are now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from api.models.costs import CostsIn, CostsOut, SumOut, WallOut
+from generation.money.sums import CostSum, costs, wall_states
+
+if TYPE_CHECKING:
+    from api.build import Application  # which imports every engine
+
+N = TypeVar("N", Decimal, float)
+
+
+async def look_up_costs(
+    application: Application, asked: CostsIn, now: datetime | None = None
+) -> CostsOut:
+    """The sums that are asked for, and the budgets at the time `now`, which is this moment.
+
+    Raises InputError, StateError.
+    """
+    return await asyncio.to_thread(_look_up, application, asked, now or datetime.now(UTC))
+
+
+def _look_up(application: Application, asked: CostsIn, now: datetime) -> CostsOut:
+    since, until = asked.days(now.date())
+    begin, end = _midnight(since), _midnight(until + timedelta(days=1))
+    rows = costs(application.state, begin, end, asked.by)
+    # By stage and by model the rows tell nothing of answers.
+    parts = rows
+    if asked.by in ("stage", "model"):
+        parts = costs(application.state, begin, end, "tenant")
+    return CostsOut(
+        since=since,
+        until=until,
+        by=asked.by,
+        rows=[SumOut.of(row) for row in rows],
+        total=SumOut.of(_total(parts)),
+        walls=[
+            WallOut.of(state)
+            for state in wall_states(application.state, application.answering.walls, now)
+        ],
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _total(parts: Sequence[CostSum]) -> CostSum:
+    """All groups together; they share no call and no answer."""
+    spent = sum((one.spent_usd for one in parts), Decimal(0))
+    at_most = _sum_if_all(one.unknown_at_most_usd for one in parts)
+    baseline = _sum_of_known(one.baseline_usd for one in parts)
+    saved = None
+    if baseline is not None and at_most is not None:
+        saved = baseline - spent - at_most
+    return CostSum(
+        name="total",
+        calls=sum(one.calls for one in parts),
+        answers=sum(one.answers or 0 for one in parts),
+        input_tokens=sum(one.input_tokens for one in parts),
+        cached_input_tokens=sum(one.cached_input_tokens for one in parts),
+        output_tokens=sum(one.output_tokens for one in parts),
+        spent_usd=spent,
+        unknown_calls=sum(one.unknown_calls for one in parts),
+        unknown_at_most_usd=at_most,
+        baseline_usd=baseline,
+        saved_usd=saved,
+        watt_hours=_sum_of_known(one.watt_hours for one in parts),
+    )
+
+
+def _sum_of_known(values: Iterable[N | None]) -> N | None:
+    """The sum of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _sum_if_all(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None where one of them is unknown."""
+    total = Decimal(0)
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

@@ -1,0 +1,1 @@
+"""Language models on servers: adapters of the clients, and what bounds a call to one."""

@@ -1,0 +1,164 @@
+"""Answers that a language model writes from the context, checked against it.
+
+The model is told that the context is data, and what it writes is believed only as far as the
+context supports it. Knows no server and no price: what is behind the model bounds and bills calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from generation.tiers.extractive import NOT_FOUND
+from generation.writing.checking import Checked, Finding, check, without_thoughts
+from generation.writing.excerpts import excerpts_of
+from generation.writing.prompt import NO_ANSWER, build_prompt
+from rag.calls import CallEnd, ModelCall, TextDelta
+from rag.errors import ProviderReplyError
+from rag.ports import LanguageModel, Listener
+from rag.types import Context, CostLine, Generation, Hit, Question, Tier, Usage
+
+_WHY: dict[Finding, str] = {
+    "empty": "{model} wrote nothing",
+    "refused": "{model} refused to answer",
+    "cut off": "the answer reached its limit of {limit} tokens and was cut off",
+    "other language": "{model} answered in another language than that of the question",
+}
+
+
+def call_for(
+    question: Question,
+    context: Context,
+    tier: Tier,
+    max_output_tokens: int,
+    escalated_from: Tier | None,
+) -> ModelCall:
+    """What is put to a model of `tier`, for a context of at least one piece."""
+    return ModelCall(
+        prompt=build_prompt(question, context),
+        question=question,
+        tier=tier,
+        max_output_tokens=max_output_tokens,
+        escalated_from=escalated_from,
+    )
+
+
+class WrittenGenerator:
+    """A Generator of one tier, in which `model` writes at most `max_output_tokens`.
+
+    Its confidence is an estimate that is not calibrated (see `writing.checking`). A context without
+    pieces is not worth a call: it abstains. `escalated_from` is the tier below, if one was asked.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tier: Tier,
+        max_output_tokens: int,
+        escalated_from: Tier | None = None,
+    ) -> None:
+        self._model = model
+        self._tier: Tier = tier
+        self._max_output_tokens = max_output_tokens
+        self._escalated_from: Tier | None = escalated_from
+
+    async def generate(
+        self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
+    ) -> Generation:
+        """The checked answer, or an abstention; the listener hears the text as it is written.
+
+        Markers in that text are the model's own: those of the answer are in the result alone.
+        Raises what the model raises, after it voided what the listener heard.
+        """
+        if not context.pieces:
+            return Generation(NOT_FOUND, (), 0.0, True, self._tier, self._model.model)
+        written = _Written(listener)
+        call = call_for(
+            question, context, self._tier, self._max_output_tokens, self._escalated_from
+        )
+        end = await self._write(call, written)
+        checked = await asyncio.to_thread(
+            check,
+            question.text,
+            written.text,
+            excerpts_of(context),
+            end.finish,
+            written.logprobs,
+        )
+        if checked.is_empty:
+            written.void()
+        else:
+            written.tell()
+        return self._generation(checked, end)
+
+    async def _write(self, call: ModelCall, written: _Written) -> CallEnd:
+        """Has the answer written; its end tells how that went."""
+        end: CallEnd | None = None
+        try:
+            async with aclosing(self._model.stream(call)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        written.add(event)
+                    elif isinstance(event, CostLine):
+                        written.listener.cost(event)
+                    else:
+                        end = event
+        except BaseException:
+            written.void()
+            raise
+        if end is None:
+            written.void()
+            raise ProviderReplyError(
+                f"the stream of {self._model.model} ended without an end: ask again"
+            )
+        return end
+
+    def _generation(self, checked: Checked, end: CallEnd) -> Generation:
+        reasons = [_WHY[finding] for finding in checked.findings if finding in _WHY]
+        told = "; ".join(reasons).format(model=end.model, limit=self._max_output_tokens)
+        return Generation(
+            text=NOT_FOUND if checked.is_empty else checked.text,
+            citations=checked.citations,
+            confidence=checked.confidence,
+            abstained=checked.is_empty,
+            tier=self._tier,
+            model=end.model,
+            usage=end.usage or Usage(),
+            degraded_because=told or None,
+        )
+
+
+class _Written:
+    """What was written so far; the listener hears of it.
+
+    It hears nothing of thoughts, nor of what may become a "no answer".
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.text = ""
+        self.logprobs: list[float] = []
+        self._heard = 0
+
+    def add(self, delta: TextDelta) -> None:
+        """The next piece."""
+        self.text += delta.text
+        self.logprobs.extend(delta.logprobs)
+        begun = self.text.lstrip()
+        may_be = (NO_ANSWER, "<think>")
+        is_held = any(start.startswith(begun[: len(start)]) for start in may_be)
+        if not is_held or "</think>" in begun:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tells what the listener has not heard yet."""
+        answer = without_thoughts(self.text)
+        if len(answer) > self._heard:
+            self.listener.text(answer[self._heard :])
+            self._heard = len(answer)
+
+    def void(self) -> None:
+        """Tells the listener that nothing of it holds, if it heard anything."""
+        if self._heard:
+            self.listener.restart()
