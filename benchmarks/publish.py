@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.publishing import quality, speed
+from benchmarks.publishing import money, quality, speed
 from benchmarks.publishing.markdown import Result
 from benchmarks.publishing.origins import origin, origins
 from benchmarks.publishing.plots import draw_plots
@@ -41,6 +41,9 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "readers": speed.readers,
     "http": speed.http,
     "peers": speed.peers,
+    "budgets": money.budgets,
+    "engine_overhead": money.engine_overhead,
+    "model_serving": money.model_serving,
 }
 """Tables of one result each."""
 

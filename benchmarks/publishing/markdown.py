@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Result = Mapping[str, Any]
 """What one benchmark has written, as it stands in its JSON."""
+
+
+class Row(NamedTuple):
+    """One goal. `reached` is None where none was set."""
+
+    what: str
+    measured: str
+    against: str
+    wanted: str
+    reached: bool | None
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

@@ -6,9 +6,9 @@ The goals stand here and nowhere else; whether they are reached is read from the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
-from benchmarks.publishing.markdown import Result, listed, share, table
+from benchmarks.publishing import money
+from benchmarks.publishing.markdown import Result, Row, listed, share, table
 
 OURS = "Thrifty RAG"
 FILLED = f"{OURS}, compressed to fill the budget"
@@ -31,16 +31,6 @@ LOST_BY_SMALL_VECTORS, TIMES_SMALLER = 0.01, 4
 QUERY_GROWS = 2
 ANSWERS_PER_S = 100
 UNCHANGED_S, FORGOTTEN_S, MOST_MB, BUSY = 2, 1, 1_500, 0.9
-
-
-class Row(NamedTuple):
-    """One goal. `reached` is None where none was set."""
-
-    what: str
-    measured: str
-    against: str
-    wanted: str
-    reached: bool | None
 
 
 def summary(results: Mapping[str, Result]) -> str:
@@ -288,4 +278,5 @@ _ROWS: dict[str, Callable[[Result], Iterator[Row]]] = {
     "near_duplicates": _near_duplicates,
     "http": _http,
     "citations": _citations,
+    **money.ROWS,
 }

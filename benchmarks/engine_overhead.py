@@ -1,0 +1,172 @@
+"""What an answer of a model takes besides the model's own time: reservation, client, check, ledger.
+
+    python -m benchmarks.engine_overhead --data ../shared/data
+
+The local tier answers the questions of nq_open through the whole path. Its server, a process of
+its own, answers at once with sentences of the context. The same prompt is also put to it by a bare
+HTTP client, in turn with ours; what is left of an answer's time without that, and without search
+and compression, is the engine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import re
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from decimal import Decimal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from api.build import Application, build
+from api.model_settings import BudgetSettings, LocalSettings
+from api.settings import load_settings
+from benchmarks.publish import write_result
+from generation.writing.prompt import build_prompt
+from rag.types import Question
+
+QUESTIONS = 200
+WARM_UP = 20
+COLLECTION = "default"
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+
+
+def serve(told: Connection) -> None:
+    """A server of OpenAI's protocol that answers at once; it tells its port."""
+    asyncio.run(_serve(told))
+
+
+async def _serve(told: Connection) -> None:
+    server = await asyncio.start_server(_talk, "127.0.0.1", 0)
+    told.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            return
+        length = int(re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)[1])
+        body = json.loads(await reader.readexactly(length))
+        events = b"".join(b"data: %s\n\n" % json.dumps(one).encode() for one in _chunks(body))
+        events += b"data: [DONE]\n\n"
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            b"content-length: %d\r\n\r\n%s" % (len(events), events)
+        )
+        await writer.drain()
+
+
+def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two sentences of the first excerpt, word by word, with log-probabilities and usage."""
+    excerpt = body["messages"][1]["content"].split("[1]", 1)[1].split("\n", 1)[1]
+    said = " ".join(_SENTENCE.split(excerpt)[:2]).rstrip(".") + " [1]."
+    made: list[dict[str, Any]] = [
+        {"index": 0, "delta": {"content": f"{word} "}, "logprobs": {"content": [{"logprob": -0.1}]}}
+        for word in said.split()
+    ]
+    usage = {"prompt_tokens": 400, "completion_tokens": len(made), "total_tokens": 400 + len(made)}
+    made.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    chunks: list[dict[str, Any]] = [{"model": "m", "choices": [choice]} for choice in made]
+    return [*chunks, {"model": "m", "choices": [], "usage": usage}]
+
+
+async def measure(data: Path, folder: Path, port: int) -> dict[str, Any]:
+    """The times of all questions, as medians."""
+    settings = load_settings().model_copy(
+        update={
+            "data_dir": folder,
+            "local": LocalSettings(
+                base_url=f"http://127.0.0.1:{port}/v1", model="m", gpu_usd_per_hour=Decimal("2")
+            ),
+            "budgets": BudgetSettings(day_usd=Decimal(1_000), request_usd=Decimal(1)),
+        }
+    )
+    application = build(settings)
+    try:
+        await application.ingestion.ingest([str(data / "nq_open" / "corpus.jsonl")], COLLECTION)
+        rows = (data / "nq_open" / "queries.jsonl").read_text().splitlines()
+        questions = [json.loads(row)["text"] for row in rows[: WARM_UP + QUESTIONS]]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            times = [await _times(application, client, text) for text in questions]
+    finally:
+        await application.close()
+    return _summed(times[WARM_UP:])
+
+
+async def _times(application: Application, client: httpx.AsyncClient, text: str) -> dict[str, Any]:
+    question = Question(text, COLLECTION, tier="local")
+    most = application.settings.context.max_tokens
+    context = await application.pipeline.context(question, most)
+    prompt = build_prompt(question, context)
+    body = {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": prompt.system},
+            {"role": "user", "content": prompt.user},
+        ],
+        "stream": True,
+    }
+    began = time.perf_counter()
+    async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+        async for _ in response.aiter_lines():
+            pass
+    bare_ms = (time.perf_counter() - began) * 1000
+    began = time.perf_counter()
+    answer = await application.pipeline.answer(replace(question), most)
+    whole_ms = (time.perf_counter() - began) * 1000
+    found_ms = sum(line.ms for line in answer.cost.lines if line.stage in ("retrieve", "compress"))
+    return {
+        "whole_ms": whole_ms,
+        "search_and_compression_ms": found_ms,
+        "bare_call_ms": bare_ms,
+        "engine_ms": whole_ms - found_ms - bare_ms,
+        "is_cited": bool(answer.citations) and answer.tier == "local",
+    }
+
+
+def _summed(times: list[dict[str, Any]]) -> dict[str, Any]:
+    names = [name for name in times[0] if name.endswith("_ms")]
+    return {
+        "questions": len(times),
+        "cited": sum(one["is_cited"] for one in times),
+        "median": {name: round(statistics.median(one[name] for one in times), 2) for name in names},
+        "p95": {
+            name: round(statistics.quantiles([one[name] for one in times], n=20)[18], 2)
+            for name in names
+        },
+    }
+
+
+def main() -> None:
+    """Measure, and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    chosen = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    server = context.Process(target=serve, args=(there,), daemon=True)
+    server.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = uvloop.run(measure(chosen.data, Path(folder), here.recv()))
+    finally:
+        server.terminate()
+    print(figures)
+    write_result("engine_overhead", figures)
+
+
+if __name__ == "__main__":
+    main()
