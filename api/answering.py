@@ -92,9 +92,10 @@ def open_answering(
         below = tiers[-1].tier
         paid = [_premium(chosen, settings, prices, ledger, counter) for chosen in _named(settings)]
         adapters += [adapter for _, _, adapter in paid]
-        several = FailoverModel([(bounded, pricing) for bounded, pricing, _ in paid])
+        models = [(bounded, pricing) for bounded, pricing, _ in paid]
+        model = models[0][0] if len(models) == 1 else FailoverModel(models)
         output = settings.premium.max_output_tokens
-        tiers.append(TierGenerator("premium", WrittenGenerator(several, "premium", output, below)))
+        tiers.append(TierGenerator("premium", WrittenGenerator(model, "premium", output, below)))
     generator = CascadeGenerator(
         tiers, compressor, settings.answers.escalate_below, settings.answers.abstain_below
     )

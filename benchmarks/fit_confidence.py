@@ -46,7 +46,8 @@ from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
 from evaluation.measures.confidence import expected_calibration_error, reliability
 from generation.deciding.confidence import LogisticConfidence, Signals
-from generation.tiers.extractive import ExtractiveGenerator, citations_of
+from generation.tiers.extractive import ExtractiveGenerator
+from generation.writing.citing import citations_of
 from rag.types import Question
 
 ABSTAIN_BELOW = AnswerSettings().abstain_below

@@ -15,7 +15,7 @@ from generation.batching.entries import Entry, Given, Missed, Waiting, given
 from generation.batching.records import BatchRecord, BatchRecords
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
 from generation.providers.batch import BatchAnswer, BatchResult
-from generation.tiers.extractive import NOT_FOUND
+from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError
 from rag.pipeline import answer_of
 from rag.ports import Baseline, Compressor, Ledger, Revisions

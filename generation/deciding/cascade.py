@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from generation.tiers.extractive import NOT_FOUND
+from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError, ProviderError
 from rag.ports import Compressor, Generator, Listener
 from rag.types import Context, Generation, Hit, Question, Tier

@@ -7,25 +7,23 @@ weights are round numbers, chosen on four public question sets together (see doc
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from generation.deciding.confidence import LogisticConfidence, Signals
+from generation.writing.citing import NOT_FOUND, Quote, citations_of
 from rag.ports import Listener
 from rag.terms import coverage, question_terms, term_weights, text_terms
-from rag.types import Citation, Context, Generation, Hit, Question, Span
+from rag.types import Context, Generation, Hit, Question, Span
 
 MODEL = "quote"
-NOT_FOUND = "The documents do not answer this question."
 
 _HIT_WEIGHT = 1.0
 _COVERAGE_WEIGHT = 0.4
 _LENGTH_WEIGHT = 0.05
 _FULL_LENGTH_WORDS = 30  # a sentence gains by length up to here: scraps answer nothing
 _HEADING_PREFIX = "#"
-_LIST_MARKER = re.compile(r"(?:[-*+]|\d{1,3}[.)])[ \t]+(?=\S)")
 _MAX_QUOTE_CHARS = 700
 _MIN_WORDS = 3
 _CLOSING_MARKS = "\"'”’»)*_` "
@@ -52,25 +50,6 @@ class _Candidate:
     @property
     def text(self) -> str:
         return self.hit.chunk.slice(self.span)
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Sentences `[first, last]` of one hit, quoted together."""
-
-    hit: Hit
-    first: int
-    last: int
-
-    @property
-    def span(self) -> Span:
-        """Where it stands; a single item of a list is quoted without its bullet or number."""
-        sentences = self.hit.chunk.sentences
-        start, end = sentences[self.first].start, sentences[self.last].end
-        if self.first == self.last:
-            marker = _LIST_MARKER.match(self.hit.chunk.slice(Span(start, end)))
-            start += marker.end() if marker else 0
-        return Span(start, end)
 
 
 class ExtractiveGenerator:
@@ -114,11 +93,6 @@ class ExtractiveGenerator:
         least = ranked[0].score - _WORST_AGAINST_BEST
         best = [candidate for candidate in ranked[: self._max_quotes] if candidate.score >= least]
         return _quotes(best), _signals(hits, best)
-
-
-def citations_of(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
-    """The quotes as citations, numbered from 1."""
-    return tuple(_citation(number, quote) for number, quote in enumerate(quotes, start=1))
 
 
 def _candidates(context: Context) -> Iterator[_Candidate]:
@@ -202,20 +176,6 @@ def _with_what_it_announces(candidate: _Candidate) -> Quote:
 
 def _touch(left: Quote, right: Quote) -> bool:
     return left.first <= right.last + 1 and right.first <= left.last + 1
-
-
-def _citation(marker: int, quote: Quote) -> Citation:
-    chunk, span = quote.hit.chunk, quote.span
-    return Citation(
-        marker=marker,
-        document_id=chunk.document_id,
-        title=chunk.title,
-        source=chunk.source,
-        page=chunk.page_at(span.start),
-        start=span.start,
-        end=span.end,
-        quote=chunk.slice(span),
-    )
 
 
 def _signals(hits: Sequence[Hit], best: Sequence[_Candidate]) -> Signals:

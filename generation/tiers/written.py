@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from generation.tiers.extractive import NOT_FOUND
 from generation.writing.checking import Checked, Finding, check, without_thoughts
+from generation.writing.citing import NOT_FOUND
 from generation.writing.excerpts import excerpts_of
 from generation.writing.prompt import NO_ANSWER, build_prompt
 from rag.calls import CallEnd, ModelCall, TextDelta

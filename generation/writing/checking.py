@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from generation.tiers.extractive import Quote, citations_of
+from generation.writing.citing import Quote, citations_of
 from generation.writing.claims import Claim, claims_of
 from generation.writing.excerpts import Excerpt, given_text
 from generation.writing.fencing import without_invisible

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from generation.tiers.extractive import Quote
 from generation.writing.addressed import block_of, speaks_to_a_model
+from generation.writing.citing import Quote
 from generation.writing.excerpts import Excerpt
 from generation.writing.languages import contradict, language_of
 from generation.writing.wording import Wording, stands_in, wording_of

@@ -30,7 +30,7 @@ from generation.money.budgets import Walls
 from generation.money.ledger import utc_now
 from generation.money.tables import ANSWERS
 from generation.providers.batch import BatchProgress, BatchResult
-from generation.tiers.extractive import NOT_FOUND
+from generation.writing.citing import NOT_FOUND
 from rag.calls import ModelCall
 from rag.errors import (
     ConflictError,

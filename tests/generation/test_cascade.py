@@ -10,7 +10,7 @@ from contexts import chunks_of, hits_of, question
 from heard import Heard
 
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
-from generation.tiers.extractive import NOT_FOUND
+from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError, ProviderUnavailableError
 from rag.ports import Listener
 from rag.types import Citation, Context, Generation, Hit, Piece, Question, Tier

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.deciding.confidence import LogisticConfidence, Signals
-from generation.tiers.extractive import MODEL, NOT_FOUND, ExtractiveGenerator
+from generation.tiers.extractive import MODEL, ExtractiveGenerator
+from generation.writing.citing import NOT_FOUND
 from rag.ports import Generator
 from rag.types import Context, Generation, Hit, Piece, Usage
 

@@ -9,8 +9,8 @@ from contexts import chunks_of, context_of, hits_of, question
 from heard import Heard
 from scripted_model import FOR_EVER, MODEL, ScriptedModel, Step, said
 
-from generation.tiers.extractive import NOT_FOUND
 from generation.tiers.written import WrittenGenerator
+from generation.writing.citing import NOT_FOUND
 from generation.writing.prompt import build_prompt
 from rag.calls import CallEnd, TextDelta
 from rag.errors import BudgetError, ProviderReplyError, ProviderUnavailableError
