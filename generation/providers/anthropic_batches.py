@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from generation.providers.anthropic_chat import ANTHROPIC_URL, provider_error
+from generation.providers.anthropic_chat import ANTHROPIC_URL, FINISH, STATUS, provider_error
 from generation.providers.batch import BatchAnswer, BatchProgress, BatchResult, json_lines, part
 from generation.providers.server import CONNECT_TIMEOUT_S, ModelServer
 from generation.providers.usage import anthropic_usage, believable
-from rag.calls import CallEnd, Finish, ModelCall
+from rag.calls import CallEnd, ModelCall
 from rag.errors import (
     ConflictError,
     MissingExtraError,
@@ -26,22 +26,6 @@ from rag.errors import (
 )
 
 _PROTOCOL = "Anthropic batch"
-_FINISH: dict[str, Finish] = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "refused",
-}
-_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
 
 
 class AnthropicBatches:
@@ -151,7 +135,7 @@ class AnthropicBatches:
             case "errored":
                 kind = part(result, "error", "error", "type")
                 told = f"{kind}: {part(result, 'error', 'error', 'message')}"
-                return self._server.status_error(_STATUS.get(kind, 500), told, {}, self.model)
+                return self._server.status_error(STATUS.get(kind, 500), told, {}, self.model)
             case "expired" | "canceled" as how:
                 return ProviderUnavailableError(
                     f"{self._server.address} did not come to this call ({how}): send it again",
@@ -169,7 +153,7 @@ class AnthropicBatches:
         report = part(message, "usage")
         usage = anthropic_usage(report)
         end = CallEnd(
-            _FINISH.get(str(part(message, "stop_reason")), "stop"),
+            FINISH.get(str(part(message, "stop_reason")), "stop"),
             usage and believable(usage, call, text_was_written=bool(text)),
             json.dumps(report) if report else "",
             str(part(message, "model") or self.model),

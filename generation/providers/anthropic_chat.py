@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 ANTHROPIC_URL = "https://api.anthropic.com"
 
 _PROTOCOL = "Anthropic messages"
-_FINISH: dict[str, Finish] = {
+FINISH: dict[str, Finish] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refused",
 }
-_STATUS = {
+STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -177,7 +177,7 @@ def provider_error(
     if isinstance(error, anthropic.NotFoundError):  # of the path: a model's was told before
         return server.another_protocol(_PROTOCOL, f"404 {_told(error)}")
     if isinstance(error, anthropic.APIStatusError):
-        status = _STATUS.get(error.type or "", max(error.status_code, 400))
+        status = STATUS.get(error.type or "", max(error.status_code, 400))
         if has_begun and status == 500:
             return server.broke_off(_told(error))
         return server.status_error(status, _told(error), error.response.headers, model)
@@ -252,7 +252,7 @@ class _Reading:
             raise self._server.broke_off()
         usage = anthropic_usage(self._report) if self._report else None
         return CallEnd(
-            _FINISH.get(self._finish, "stop"),
+            FINISH.get(self._finish, "stop"),
             usage and believable(usage, call, text_was_written=self._has_text),
             json.dumps(self._report) if self._report else "",
             self._model or model,

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from generation.providers.batch import BatchAnswer, BatchProgress, BatchResult, json_lines, part
-from generation.providers.openai_chat import OPENAI_URL, provider_error
+from generation.providers.openai_chat import FINISH, OPENAI_URL, provider_error
 from generation.providers.server import CONNECT_TIMEOUT_S, ModelServer
 from generation.providers.usage import believable, openai_usage
-from rag.calls import CallEnd, Finish, ModelCall
+from rag.calls import CallEnd, ModelCall
 from rag.errors import (
     ConflictError,
     MissingExtraError,
@@ -24,7 +24,6 @@ from rag.errors import (
 _PROTOCOL = "OpenAI batch"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
 _NOT_DONE = {"batch_expired", "batch_cancelled"}
-_FINISH: dict[str, Finish] = {"length": "length", "content_filter": "refused"}
 
 
 class OpenAIBatches:
@@ -170,7 +169,7 @@ class OpenAIBatches:
             return self._server.another_protocol(_PROTOCOL, json.dumps(body))
         text = str(message.get("content") or "")
         is_refused = bool(message.get("refusal"))
-        finish = _FINISH.get(str(part(choice, "finish_reason")), "stop")
+        finish = FINISH.get(str(part(choice, "finish_reason")), "stop")
         report = part(body, "usage")
         usage = openai_usage(report)
         end = CallEnd(

@@ -32,7 +32,7 @@ _NO_KEY = "none"
 """Sent where no key is set: without one, the client would take one from the environment."""
 _NO_LOGPROB = 1e6
 """Nothing is as improbable as a number beyond it, or as what is no number."""
-_FINISH: dict[str, Finish] = {"length": "length", "content_filter": "refused"}
+FINISH: dict[str, Finish] = {"length": "length", "content_filter": "refused"}
 _BROKEN = {"abort", "error"}
 """Ways to finish in which a server, as vLLM, says that it did not."""
 
@@ -285,7 +285,7 @@ class _Reading:
             raise self._server.another_protocol(_PROTOCOL, content_type)
         if self._finish is None or self._finish in _BROKEN:
             raise self._server.broke_off(self._finish or "")
-        finish = "refused" if self._is_refused else _FINISH.get(self._finish, "stop")
+        finish = "refused" if self._is_refused else FINISH.get(self._finish, "stop")
         usage = openai_usage(self._report)
         return CallEnd(
             finish,
