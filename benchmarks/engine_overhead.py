@@ -72,7 +72,7 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:
     """Two sentences of the first excerpt, word by word, with log-probabilities and usage."""
     excerpt = body["messages"][1]["content"].split("[1]", 1)[1].split("\n", 1)[1]
-    said = " ".join(_SENTENCE.split(excerpt)[:2]).rstrip(".") + " [1]."
+    said = " ".join(f"{one.rstrip('.')} [1]." for one in _SENTENCE.split(excerpt)[:2])
     made: list[dict[str, Any]] = [
         {"index": 0, "delta": {"content": f"{word} "}, "logprobs": {"content": [{"logprob": -0.1}]}}
         for word in said.split()

@@ -50,6 +50,7 @@ _KNOWN = (
 _ALIKE = ({"da", "no", "sv"}, {"hr", "sr", "sl"}, {"cs", "sk"}, {"es", "pt"}, {"bg", "ru", "uk"})
 """Languages that a short text is easily taken for."""
 _SURE = 0.99
+_ENOUGH_CHARS = 400
 _MIN_WORDS = 3  # of a script that puts spaces between them
 _MIN_UNSPACED_LETTERS = 6
 _WORD = re.compile(r"[^\W\d_]+")
@@ -66,6 +67,7 @@ def language_of(text: str) -> str | None:
 
     Raises MissingExtraError.
     """
+    text = text[:_ENOUGH_CHARS]
     is_long = len(_WORD.findall(text)) >= _MIN_WORDS
     if not is_long and len(_UNSPACED.findall(text)) < _MIN_UNSPACED_LETTERS:
         return None

@@ -58,20 +58,29 @@ class Support:
     is_loose: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An excerpt as the judge reads it: its sentences, all of its words, and its language."""
+
+    evidence: tuple[Evidence, ...]
+    words: frozenset[str]
+    is_foreign: bool
+
+
 class Judge:
     """Judges claims, written in `language`, by the excerpts that were given."""
 
     def __init__(self, excerpts: Sequence[Excerpt], language: str | None) -> None:
         self._language = language
-        self._evidence = {e.number: list(_evidence(e, language)) for e in excerpts}
-        self._known = {e.number: _known(e, language) for e in excerpts}
-        self._foreign = {e.number for e in excerpts if contradict(language, language_of(e.text))}
+        self._excerpts = {excerpt.number: excerpt for excerpt in excerpts}
+        self._read: dict[int, _Read] = {}
 
     def support(self, claim: str, numbers: Sequence[int]) -> Support | None:
         """The support for a claim in the excerpts of these numbers together; None without any."""
         says = wording_of(claim, self._language)
-        evidence = [sentence for number in numbers for sentence in self._evidence[number]]
-        is_foreign = all(number in self._foreign for number in numbers)
+        read = [self._reading(number) for number in numbers]
+        evidence = [sentence for one in read for sentence in one.evidence]
+        is_foreign = all(one.is_foreign for one in read)
         choose = _choose_anchor if is_foreign else _choose
         chosen = choose(says, evidence)
         while addressed := [sentence for sentence in chosen if sentence.speaks_to_a_model]:
@@ -81,8 +90,21 @@ class Judge:
             return None
         if is_foreign:
             return Support(_quotes(chosen, evidence), is_loose=True)
-        known = frozenset().union(*(self._known[number] for number in numbers))
+        known = frozenset().union(*(one.words for one in read))
         return Support(_quotes(chosen, evidence)) if _is_supported(says, chosen, known) else None
+
+    def _reading(self, number: int) -> _Read:
+        """An excerpt, read once, and only if something is said to rest on it."""
+        if number not in self._read:
+            excerpt, language = self._excerpts[number], self._language
+            evidence = tuple(_evidence(excerpt, language))
+            heading = wording_of(excerpt.heading, language).words
+            self._read[number] = _Read(
+                evidence=evidence,
+                words=heading.union(*(one.says.words | one.above.words for one in evidence)),
+                is_foreign=contradict(language, language_of(excerpt.text)),
+            )
+        return self._read[number]
 
 
 def _evidence(excerpt: Excerpt, language: str | None) -> Iterator[Evidence]:
@@ -101,10 +123,6 @@ def _evidence(excerpt: Excerpt, language: str | None) -> Iterator[Evidence]:
                 continue
             says = wording_of(text, language)
             yield Evidence(piece.hit, position, says, wording_of(above, language))
-
-
-def _known(excerpt: Excerpt, language: str | None) -> frozenset[str]:
-    return wording_of(f"{excerpt.heading}\n{excerpt.text}", language).words
 
 
 def _outside_sentences(piece: Piece) -> str:
