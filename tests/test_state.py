@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,18 @@ def test_many_processes_open_a_new_state_at_once(
     engine = open_state(tmp_path / "data", empty_url)
     assert differences(engine) == []
     engine.dispose()
+
+
+def test_opening_waits_for_who_writes_into_a_file_without_a_wal(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE other (x)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO other VALUES (1)")
+        release = threading.Timer(0.2, other.execute, ["COMMIT"])
+        release.start()
+        open_state(tmp_path).dispose()
+        release.join()
 
 
 def put_files(engine: Engine, *statements: str, count: int = 1, mark: str = "m") -> None:

@@ -6,6 +6,8 @@ go on during a write; a commit survives a killed process.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ HEAD = "0004"
 
 POSTGRES_INSTALL = "pip install 'thrifty-rag[postgres]'"
 BUSY_TIMEOUT_MS = 10_000
+_ASK_AGAIN_S = 0.02
 _MIGRATING = 0x7261_6701  # an advisory lock of PostgreSQL: nobody else's number
 
 
@@ -118,6 +121,19 @@ def _wait_for_turn(connection: Connection) -> None:
 
 def _prepare(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode=WAL")
+    _turn_on_wal(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _turn_on_wal(connection: Any) -> None:
+    """SQLite waits for nobody when it changes the kind of its journal, so this waits for it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_ASK_AGAIN_S)
