@@ -104,15 +104,6 @@ class VllmServer:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
 
-    def kill_engine(self) -> None:
-        """End the processes that compute, and not the one that listens: as when memory runs out."""
-        assert self._process is not None
-        for told in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):  # of a process that has just ended
-                parent = told.read_text().rpartition(")")[2].split()[1]
-                if int(parent) == self._process.pid:
-                    os.kill(int(told.parent.name), signal.SIGKILL)
-
     def version(self) -> str:
         """Of vLLM, as the server tells it."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=10) as told:
