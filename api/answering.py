@@ -26,7 +26,7 @@ from generation.money.token_pricing import (
     input_tokens_at_most,
     output_factor_of,
 )
-from generation.providers.anthropic_chat import AnthropicModel
+from generation.providers.anthropic_chat import ANTHROPIC_URL, AnthropicModel
 from generation.providers.bounded import BoundedModel, CallLimits
 from generation.providers.breaker import CircuitBreaker
 from generation.providers.failover import FailoverModel
@@ -37,7 +37,7 @@ from rag.errors import SettingsError
 from rag.ports import Compressor, LanguageModel, Pricing, TokenCounter
 
 ANTHROPIC = "anthropic"
-ANTHROPIC_URL = "https://api.anthropic.com"
+_ADDRESSES = {"openai": OPENAI_URL, ANTHROPIC: ANTHROPIC_URL}
 _SILENCE_SHARE = 0.9
 """Of a call's time: how long a server may be silent. It ends before the deadline does, so that the
 call fails with a line on the bill, and is not cut off by the clock."""
@@ -49,10 +49,15 @@ Adapter = OpenAIChatModel | AnthropicModel
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The generator over all live tiers, with the ledger and the walls that it keeps."""
+    """The generator over all live tiers, with the prices, the ledger and the walls that it keeps.
+
+    `quoting` is the tier that needs nothing and costs nothing.
+    """
 
     generator: CascadeGenerator
+    quoting: ExtractiveGenerator
     baseline: PremiumBaseline
+    prices: PriceTable
     ledger: SqlLedger
     walls: Walls
     adapters: Sequence[Adapter]
@@ -82,7 +87,8 @@ def open_answering(
     ledger = SqlLedger(state, walls)
     ledger.settle_lost()  # what processes that died have left
     adapters: list[Adapter] = []
-    tiers = [TierGenerator("extractive", quoting(settings))]
+    quotes = quoting(settings)
+    tiers = [TierGenerator("extractive", quotes)]
     if settings.local.base_url is not None:
         model, adapter = _local(settings, ledger)
         adapters.append(adapter)
@@ -90,7 +96,8 @@ def open_answering(
         tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, "extractive")))
     if settings.premium.model is not None:
         below = tiers[-1].tier
-        paid = [_premium(chosen, settings, prices, ledger, counter) for chosen in _named(settings)]
+        chosen = settings.premium.models()
+        paid = [_premium(one, settings, prices, ledger, counter) for one in chosen]
         adapters += [adapter for _, _, adapter in paid]
         models = [(bounded, pricing) for bounded, pricing, _ in paid]
         model = models[0][0] if len(models) == 1 else FailoverModel(models)
@@ -100,7 +107,7 @@ def open_answering(
         tiers, compressor, settings.answers.escalate_below, settings.answers.abstain_below
     )
     baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
-    return Answering(generator, baseline, ledger, walls, adapters)
+    return Answering(generator, quotes, baseline, prices, ledger, walls, adapters)
 
 
 def open_prices(settings: Settings) -> PriceTable:
@@ -176,15 +183,19 @@ def _premium(
 def _adapter(chosen: ModelSettings, timeout_s: float) -> Adapter:
     model, provider, key = chosen.model or "", chosen.provider, key_of(chosen)
     if provider == ANTHROPIC:
-        url = chosen.base_url or ANTHROPIC_URL
-        return AnthropicModel(url, model, key or "none", timeout_s=timeout_s)
-    if chosen.base_url is None and provider != "openai":
+        return AnthropicModel(address_of(chosen), model, key or "none", timeout_s=timeout_s)
+    return OpenAIChatModel(address_of(chosen), model, key, provider=provider, timeout_s=timeout_s)
+
+
+def address_of(chosen: ModelSettings) -> str:
+    """Where a premium model is. Raises SettingsError where nobody tells."""
+    url = chosen.base_url or _ADDRESSES.get(chosen.provider)
+    if url is None:
         raise SettingsError(
-            f"the premium model {model!r} is of {provider!r}, whose address is not known here: "
-            "give its base_url"
+            f"the premium model {chosen.model!r} is of {chosen.provider!r}, whose address is not "
+            "known here: give its base_url"
         )
-    url = chosen.base_url or OPENAI_URL
-    return OpenAIChatModel(url, model, key, provider=provider, timeout_s=timeout_s)
+    return url
 
 
 def key_of(chosen: ModelSettings) -> str | None:
@@ -196,10 +207,6 @@ def key_of(chosen: ModelSettings) -> str | None:
             f"{_key_variable(chosen.provider)}"
         )
     return key
-
-
-def _named(settings: Settings) -> list[ModelSettings]:
-    return settings.premium.models()
 
 
 def _key_variable(provider: str) -> str:

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from api.answering import (
-    ANTHROPIC,
-    ANTHROPIC_URL,
-    Answering,
-    key_of,
-    open_prices,
-    quoting,
-)
+from api.answering import ANTHROPIC, Answering, address_of, key_of
+from api.model_settings import ModelSettings
 from api.settings import Settings
 from api.state.turn import turn
 from generation.batching.asking import BatchAsking
@@ -24,7 +18,6 @@ from generation.batching.collecting import Collecting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecords
 from generation.money.token_pricing import TokenPricing, input_tokens_at_most, output_factor_of
-from generation.providers.openai_chat import OPENAI_URL
 from rag.errors import InputError, SettingsError
 from rag.pipeline import Limits
 from rag.ports import Compressor, Retriever, Revisions, TokenCounter
@@ -64,7 +57,7 @@ def open_batching(
         gathering=Gathering(
             retriever=retriever,
             compressor=compressor,
-            quoting=quoting(settings),
+            quoting=answering.quoting,
             baseline=answering.baseline,
             limits=limits,
             max_context_tokens=settings.context.max_tokens,
@@ -112,14 +105,14 @@ class LazyAsking:
                 "the premium tier is off, and a batch goes to its model: name one with "
                 "RAG_PREMIUM__MODEL, or ask question by question"
             )
-        model, provider, prices = chosen.model, chosen.provider, open_prices(self._settings)
+        model, provider, prices = chosen.model, chosen.provider, self._answering.prices
         if prices.batch_price(provider, model) is None:
             raise SettingsError(
                 f"the model {model!r} of {provider!r} has no known batch price, and nothing may "
                 "cost what nobody knows: write its price with batch_discount into a file, and name "
                 "that with RAG_PRICES__FILE"
             )
-        endpoint = _endpoint(self._settings)
+        endpoint = _endpoint(chosen, chosen.timeout_s)
         pricing = TokenPricing(
             lambda: prices.batch_price(provider, model),
             input_tokens_at_most(provider, model, self._counter),
@@ -129,17 +122,12 @@ class LazyAsking:
         return BatchAsking(endpoint, pricing, ledger, chosen.max_output_tokens), endpoint
 
 
-def _endpoint(settings: Settings) -> OpenAIBatches | AnthropicBatches:
-    chosen = settings.premium
-    model, key = chosen.model or "", key_of(chosen) or "none"
+def _endpoint(chosen: ModelSettings, timeout_s: float) -> OpenAIBatches | AnthropicBatches:
+    model, key, url = chosen.model or "", key_of(chosen) or "none", address_of(chosen)
     if chosen.provider == ANTHROPIC:
         from generation.providers.anthropic_batches import AnthropicBatches
 
-        url = chosen.base_url or ANTHROPIC_URL
-        return AnthropicBatches(model, key, base_url=url, timeout_s=chosen.timeout_s)
+        return AnthropicBatches(model, key, base_url=url, timeout_s=timeout_s)
     from generation.providers.openai_batches import OpenAIBatches
 
-    url = chosen.base_url or OPENAI_URL
-    return OpenAIBatches(
-        model, key, base_url=url, provider=chosen.provider, timeout_s=chosen.timeout_s
-    )
+    return OpenAIBatches(model, key, base_url=url, provider=chosen.provider, timeout_s=timeout_s)

@@ -57,9 +57,6 @@ def _total(parts: Sequence[CostSum]) -> CostSum:
     spent = sum((one.spent_usd for one in parts), Decimal(0))
     at_most = _sum_if_all(one.unknown_at_most_usd for one in parts)
     baseline = _sum_of_known(one.baseline_usd for one in parts)
-    saved = None
-    if baseline is not None and at_most is not None:
-        saved = baseline - spent - at_most
     return CostSum(
         name="total",
         calls=sum(one.calls for one in parts),
@@ -71,7 +68,6 @@ def _total(parts: Sequence[CostSum]) -> CostSum:
         unknown_calls=sum(one.unknown_calls for one in parts),
         unknown_at_most_usd=at_most,
         baseline_usd=baseline,
-        saved_usd=saved,
         watt_hours=_sum_of_known(one.watt_hours for one in parts),
     )
 

@@ -18,7 +18,6 @@ import re
 import statistics
 import tempfile
 import time
-from dataclasses import replace
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +30,7 @@ from api.build import Application, build
 from api.model_settings import BudgetSettings, LocalSettings
 from api.settings import load_settings
 from benchmarks.publish import write_result
+from generation.providers.openai_chat import messages_of
 from generation.writing.prompt import build_prompt
 from rag.types import Question
 
@@ -111,21 +111,14 @@ async def _times(application: Application, client: httpx.AsyncClient, text: str)
     most = application.settings.context.max_tokens
     context = await application.pipeline.context(question, most)
     prompt = build_prompt(question, context)
-    body = {
-        "model": "m",
-        "messages": [
-            {"role": "system", "content": prompt.system},
-            {"role": "user", "content": prompt.user},
-        ],
-        "stream": True,
-    }
+    body = {"model": "m", "messages": messages_of(prompt), "stream": True}
     began = time.perf_counter()
     async with client.stream("POST", "/v1/chat/completions", json=body) as response:
         async for _ in response.aiter_lines():
             pass
     bare_ms = (time.perf_counter() - began) * 1000
     began = time.perf_counter()
-    answer = await application.pipeline.answer(replace(question), most)
+    answer = await application.pipeline.answer(question, most)
     whole_ms = (time.perf_counter() - began) * 1000
     found_ms = sum(line.ms for line in answer.cost.lines if line.stage in ("retrieve", "compress"))
     return {

@@ -27,7 +27,7 @@ from generation.money.metered import MeteredModel, MeterLimits
 from generation.money.tables import LEDGER, RESERVATIONS
 from generation.providers.bounded import BoundedModel, CallLimits
 from generation.providers.breaker import CircuitBreaker
-from generation.providers.openai_chat import OpenAIChatModel
+from generation.providers.openai_chat import OpenAIChatModel, messages_of
 from rag.calls import CallEnd, ModelCall
 from rag.ports import LanguageModel
 from rag.types import Usage
@@ -108,10 +108,7 @@ async def open_bare(url: str) -> AsyncIterator[Ask]:
 def _body(call: ModelCall) -> dict[str, object]:
     return {
         "model": MODEL,
-        "messages": [
-            {"role": "system", "content": call.prompt.system},
-            {"role": "user", "content": call.prompt.user},
-        ],
+        "messages": messages_of(call.prompt),
         "stream": True,
         "stream_options": {"include_usage": True},
         "temperature": 0,

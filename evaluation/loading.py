@@ -29,7 +29,7 @@ def load_questions(path: Path) -> list[EvaluationQuestion]:
     """
     rows: dict[str, int] = {}
     questions = []
-    for row, line in _lines(path):
+    for row, line in numbered_lines(path):
         try:
             question = _question(line, row)
             if question.question_id in rows:
@@ -48,8 +48,11 @@ def load_questions(path: Path) -> list[EvaluationQuestion]:
     return questions
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, with their numbers, from 1."""
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a JSONL file of questions that hold something, with their numbers, from 1.
+
+    Raises InputError for a file that cannot be read, or is not UTF-8.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

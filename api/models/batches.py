@@ -22,6 +22,7 @@ from api.models.inputs import (
     validation_lines,
 )
 from api.models.output import Output
+from evaluation.loading import numbered_lines
 from generation.batching.batches import BatchState
 from rag.errors import InputError
 from rag.types import Question
@@ -134,18 +135,8 @@ class BatchStateOut(Output):
 
 def read_questions(path: Path) -> list[BatchQuestionIn]:
     """The questions in a JSONL file; blank lines are left out. Raises InputError."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}): give a JSONL file of questions"
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} is not UTF-8: save it as UTF-8") from None
     found = []
-    for row, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for row, line in numbered_lines(path):
         try:
             found.append(BatchQuestionIn.model_validate(json.loads(line)))
         except ValidationError as error:

@@ -39,15 +39,18 @@ async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep
     """Answer a question from the documents, with exact citations, confidence and cost."""
     asker = asker_of(request)
     check_tier(service.application.settings, asked.tier)
-    told = _Told()
-    task = service.admission.start(_answer(asked, asker, service, told))
     if asked.stream:
+        told = _Told()
+        task = service.admission.start(_answer(asked, asker, service, told))
         return EventSourceResponse(_events(task, told), headers={"Cache-Control": "no-store"})
+    task = service.admission.start(_answer(asked, asker, service))
     answer = AnswerOut.of(await while_client_waits(request, task))
     return json_response(answer, headers=_cost_headers(answer))
 
 
-async def _answer(asked: AnswerIn, asker: Asker, service: Service, told: _Told) -> Answer:
+async def _answer(
+    asked: AnswerIn, asker: Asker, service: Service, told: _Told | None = None
+) -> Answer:
     settings = service.application.settings
     if settings.log.questions:
         _log.info("question: %r", asked.question)

@@ -38,8 +38,14 @@ class CostSum:
     unknown_calls: int
     unknown_at_most_usd: Decimal | None
     baseline_usd: Decimal | None
-    saved_usd: Decimal | None
     watt_hours: float | None
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        """The least that was saved; None where the baseline or a cost is not bounded."""
+        if self.baseline_usd is None or self.unknown_at_most_usd is None:
+            return None
+        return self.baseline_usd - self.spent_usd - self.unknown_at_most_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +155,6 @@ def _cost_sum(
     spent = int(told.get("spent") or 0)
     unknown_at_most = None if told.get("unpriced_calls") else int(told.get("unknown_at_most") or 0)
     baseline = None if answers is None or answers.baseline is None else int(answers.baseline)
-    saved = None
-    if baseline is not None and unknown_at_most is not None:
-        saved = baseline - spent - unknown_at_most
     return CostSum(
         name=name,
         calls=told.get("calls", 0),
@@ -163,7 +166,6 @@ def _cost_sum(
         unknown_calls=told.get("unknown_calls", 0),
         unknown_at_most_usd=None if unknown_at_most is None else to_usd(unknown_at_most),
         baseline_usd=None if baseline is None else to_usd(baseline),
-        saved_usd=None if saved is None else to_usd(saved),
         watt_hours=told.get("watt_hours"),
     )
 

@@ -12,14 +12,20 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from generation.providers.anthropic_chat import ANTHROPIC_URL, FINISH, STATUS, provider_error
+from generation.providers.anthropic_chat import (
+    ANTHROPIC_URL,
+    FINISH,
+    STATUS,
+    open_client,
+    provider_error,
+    without_version,
+)
 from generation.providers.batch import BatchAnswer, BatchProgress, BatchResult, json_lines, part
-from generation.providers.server import CONNECT_TIMEOUT_S, ModelServer
+from generation.providers.server import ModelServer
 from generation.providers.usage import anthropic_usage, believable
 from rag.calls import CallEnd, ModelCall
 from rag.errors import (
     ConflictError,
-    MissingExtraError,
     NotFoundError,
     ProviderReplyError,
     ProviderUnavailableError,
@@ -46,22 +52,11 @@ class AnthropicBatches:
         is given: a model that takes none says so when the batch has ended. Raises
         MissingExtraError and SettingsError.
         """
-        try:
-            import anthropic
-        except ImportError:
-            raise MissingExtraError(
-                "anthropic, which batches need,", "pip install 'thrifty-rag[llm]'"
-            ) from None
         self.model = model
+        base_url = without_version(base_url)
         self._server = ModelServer(base_url, api_key, timeout_s)
         self._options = {} if temperature is None else {"temperature": temperature}
-        self._client = anthropic.AsyncAnthropic(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,
-            timeout=anthropic.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-            http_client=anthropic.DefaultAsyncHttpxClient(trust_env=not self._server.is_local),
-        )
+        self._client = open_client(base_url, api_key, timeout_s, self._server)
 
     async def submit(self, calls: Mapping[str, ModelCall]) -> str:
         """See `BatchEndpoint`."""

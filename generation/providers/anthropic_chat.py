@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 
-_PROTOCOL = "Anthropic messages"
 FINISH: dict[str, Finish] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -46,6 +45,35 @@ STATUS = {
 }
 """Of the kinds of errors: those told within a stream come with status 200."""
 
+_PROTOCOL = "Anthropic messages"
+
+
+def without_version(base_url: str) -> str:
+    """An address as the client wants it: people write it with /v1, as OpenAI's."""
+    return base_url.rstrip("/").removesuffix("/v1")
+
+
+def open_client(
+    base_url: str, api_key: str, timeout_s: float, server: ModelServer
+) -> anthropic.AsyncAnthropic:
+    """The client for `server`. Raises MissingExtraError."""
+    try:
+        import anthropic
+    except ImportError:
+        raise MissingExtraError(
+            "anthropic, which a premium tier of that provider needs,",
+            "pip install 'thrifty-rag[llm]'",
+        ) from None
+    return anthropic.AsyncAnthropic(
+        base_url=base_url,
+        api_key=api_key,
+        max_retries=0,
+        timeout=anthropic.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
+        http_client=anthropic.DefaultAsyncHttpxClient(
+            trust_env=not server.is_local, limits=connection_limits()
+        ),
+    )
+
 
 class AnthropicModel:
     """One model of one provider. Made once and used by many calls at a time."""
@@ -62,27 +90,12 @@ class AnthropicModel:
         """`timeout_s` is how long the server may be silent. Newer models refuse a temperature: it
         is left out after one did. Raises MissingExtraError and SettingsError.
         """
-        try:
-            import anthropic
-        except ImportError:
-            raise MissingExtraError(
-                "anthropic, which a premium tier of that provider needs,",
-                "pip install 'thrifty-rag[llm]'",
-            ) from None
-        base_url = base_url.rstrip("/").removesuffix("/v1")
+        base_url = without_version(base_url)
         self._server = ModelServer(base_url, api_key, timeout_s)
+        self._client = open_client(base_url, api_key, timeout_s, self._server)
         self._provider = provider
         self._model = model
         self._options: dict[str, Any] = {"temperature": 0}
-        self._client = anthropic.AsyncAnthropic(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,
-            timeout=anthropic.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-            http_client=anthropic.DefaultAsyncHttpxClient(
-                trust_env=not self._server.is_local, limits=connection_limits()
-            ),
-        )
 
     @property
     def provider(self) -> str:

@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from generation.providers.batch import BatchAnswer, BatchProgress, BatchResult, json_lines, part
-from generation.providers.openai_chat import FINISH, OPENAI_URL, provider_error
-from generation.providers.server import CONNECT_TIMEOUT_S, ModelServer
+from generation.providers.openai_chat import (
+    FINISH,
+    OPENAI_URL,
+    messages_of,
+    open_client,
+    provider_error,
+)
+from generation.providers.server import ModelServer
 from generation.providers.usage import believable, openai_usage
 from rag.calls import CallEnd, ModelCall
 from rag.errors import (
     ConflictError,
-    MissingExtraError,
     NotFoundError,
     ProviderRefusedError,
     ProviderReplyError,
@@ -43,25 +48,11 @@ class OpenAIBatches:
         is given: a model that takes none says so when the batch has ended. Raises
         MissingExtraError and SettingsError.
         """
-        try:
-            import openai
-        except ImportError:
-            raise MissingExtraError(
-                "openai, which batches need,", "pip install 'thrifty-rag[llm]'"
-            ) from None
         self.provider = provider
         self.model = model
         self._server = ModelServer(base_url, api_key, timeout_s)
         self._options = {} if temperature is None else {"temperature": temperature}
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,
-            timeout=openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=not self._server.is_local),
-        )
-        self._client.organization = None  # nor anything else of the environment
-        self._client.project = None
+        self._client = open_client(base_url, api_key, timeout_s, self._server)
 
     async def submit(self, calls: Mapping[str, ModelCall]) -> str:
         """See `BatchEndpoint`."""
@@ -116,10 +107,7 @@ class OpenAIBatches:
             "url": "/v1/chat/completions",
             "body": {
                 "model": self.model,
-                "messages": [
-                    {"role": "system", "content": call.prompt.system},
-                    {"role": "user", "content": call.prompt.user},
-                ],
+                "messages": messages_of(call.prompt),
                 "max_completion_tokens": call.max_output_tokens,
                 **self._options,
             },

@@ -19,22 +19,56 @@ from generation.providers.server import (
     without_refused,
 )
 from generation.providers.usage import believable, openai_usage
-from rag.calls import CallEnd, Finish, ModelCall, ModelEvent, TextDelta
+from rag.calls import CallEnd, Finish, ModelCall, ModelEvent, Prompt, TextDelta
 from rag.errors import MissingExtraError, ProviderError
 
 if TYPE_CHECKING:
     import openai
 
 OPENAI_URL = "https://api.openai.com/v1"
+FINISH: dict[str, Finish] = {"length": "length", "content_filter": "refused"}
 
 _PROTOCOL = "OpenAI chat"
 _NO_KEY = "none"
 """Sent where no key is set: without one, the client would take one from the environment."""
 _NO_LOGPROB = 1e6
 """Nothing is as improbable as a number beyond it, or as what is no number."""
-FINISH: dict[str, Finish] = {"length": "length", "content_filter": "refused"}
 _BROKEN = {"abort", "error"}
 """Ways to finish in which a server, as vLLM, says that it did not."""
+
+
+def open_client(
+    base_url: str, api_key: str | None, timeout_s: float, server: ModelServer
+) -> openai.AsyncOpenAI:
+    """The client for `server`, without the environment's key and account.
+
+    Raises MissingExtraError.
+    """
+    try:
+        import openai
+    except ImportError:
+        raise MissingExtraError(
+            "openai, which the local and premium tiers need,", "pip install 'thrifty-rag[llm]'"
+        ) from None
+    client = openai.AsyncOpenAI(
+        base_url=base_url,
+        api_key=api_key or _NO_KEY,
+        max_retries=0,
+        timeout=openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
+        http_client=openai.DefaultAsyncHttpxClient(
+            trust_env=not server.is_local, limits=connection_limits()
+        ),
+    )
+    client.organization = client.project = None
+    return client
+
+
+def messages_of(prompt: Prompt) -> list[dict[str, str]]:
+    """A prompt as the protocol writes it."""
+    return [
+        {"role": "system", "content": prompt.system},
+        {"role": "user", "content": prompt.user},
+    ]
 
 
 class OpenAIChatModel:
@@ -58,13 +92,8 @@ class OpenAIChatModel:
         model does not support are left out after it said so. Raises MissingExtraError and
         SettingsError.
         """
-        try:
-            import openai
-        except ImportError:
-            raise MissingExtraError(
-                "openai, which the local and premium tiers need,", "pip install 'thrifty-rag[llm]'"
-            ) from None
         self._server = ModelServer(base_url, api_key, timeout_s)
+        self._client = open_client(base_url, api_key, timeout_s, self._server)
         self._provider = provider
         self._named = model
         self._found: str | None = None
@@ -77,17 +106,6 @@ class OpenAIChatModel:
         }
         if wants_logprobs:
             self._options["logprobs"] = True
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key or _NO_KEY,
-            max_retries=0,
-            timeout=openai.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-            http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=not self._server.is_local, limits=connection_limits()
-            ),
-        )
-        self._client.organization = None  # nor anything else of the environment
-        self._client.project = None
 
     @property
     def provider(self) -> str:
@@ -193,10 +211,7 @@ def _option_errors() -> tuple[type[openai.APIStatusError], ...]:
 def _body(call: ModelCall, model: str) -> dict[str, Any]:
     return {
         "model": model,
-        "messages": [
-            {"role": "system", "content": call.prompt.system},
-            {"role": "user", "content": call.prompt.user},
-        ],
+        "messages": messages_of(call.prompt),
         "stream": True,
     }
 

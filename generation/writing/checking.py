@@ -94,8 +94,8 @@ def check(
     if nothing is not None:
         return Checked("", (), 0.0, (nothing,))
     findings: list[Finding] = ["cut off"] if finish == "length" else []
-    asked_in, language = language_of(question), language_of(answer)
-    if contradict(asked_in, language):
+    language = language_of(answer)
+    if contradict(language_of(question), language):
         findings.append("other language")
     given = f"{given_text(excerpts)}\n{question}"
     answer, had_links = without_foreign_links(answer, given)
@@ -103,7 +103,7 @@ def check(
         findings.append("foreign link")
     if has_invented_quote(answer, given):
         findings.append("invented quote")
-    judged = _Judged(excerpts, asked_in if language == "LATIN" else language)
+    judged = _Judged(excerpts, language)
     for claim in claims_of(answer):
         judged.add(claim)
     findings.extend(judged.findings)
