@@ -3,9 +3,11 @@
     python -m benchmarks.engine_overhead --data ../shared/data
 
 The local tier answers the questions of nq_open through the whole path. Its server, a process of
-its own, answers at once with sentences of the context. The same prompt is also put to it by a bare
-HTTP client, in turn with ours; what is left of an answer's time without that, and without search
-and compression, is the engine's.
+its own, answers with sentences of the context: at once, and then at the pace of a fast model. The
+same prompt is also put to it by a bare HTTP client, in turn with ours; what is left of an answer's
+time without that, and without search and compression, is the engine's. At the pace of a model, what
+the engine does while the model writes costs nobody time; a model that answers at once does not
+exist, and shows all that the engine does.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ from rag.types import Question
 
 QUESTIONS = 200
 WARM_UP = 20
+PACED = "/paced"
+FIRST_TOKEN_S = 0.05
+TOKEN_S = 0.002
 COLLECTION = "default"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
@@ -60,12 +65,17 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             return
         length = int(re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)[1])
         body = json.loads(await reader.readexactly(length))
-        events = b"".join(b"data: %s\n\n" % json.dumps(one).encode() for one in _chunks(body))
-        events += b"data: [DONE]\n\n"
+        events = [b"data: %s\n\n" % json.dumps(one).encode() for one in _chunks(body)]
+        events.append(b"data: [DONE]\n\n")
+        is_paced = head.split(maxsplit=2)[1].startswith(PACED.encode())
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-            b"content-length: %d\r\n\r\n%s" % (len(events), events)
+            b"content-length: %d\r\n\r\n" % sum(map(len, events))
         )
+        for place, event in enumerate(events):
+            if is_paced:
+                await asyncio.sleep(TOKEN_S if place else FIRST_TOKEN_S)
+            writer.write(event)
         await writer.drain()
 
 
@@ -83,14 +93,12 @@ def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [*chunks, {"model": "m", "choices": [], "usage": usage}]
 
 
-async def measure(data: Path, folder: Path, port: int) -> dict[str, Any]:
-    """The times of all questions, as medians."""
+async def measure(data: Path, folder: Path, url: str) -> dict[str, Any]:
+    """The times of all questions, as medians, with the server at `url`."""
     settings = load_settings().model_copy(
         update={
             "data_dir": folder,
-            "local": LocalSettings(
-                base_url=f"http://127.0.0.1:{port}/v1", model="m", gpu_usd_per_hour=Decimal("2")
-            ),
+            "local": LocalSettings(base_url=f"{url}/v1", model="m", gpu_usd_per_hour=Decimal("2")),
             "budgets": BudgetSettings(day_usd=Decimal(1_000), request_usd=Decimal(1)),
         }
     )
@@ -99,7 +107,7 @@ async def measure(data: Path, folder: Path, port: int) -> dict[str, Any]:
         await application.ingestion.ingest([str(data / "nq_open" / "corpus.jsonl")], COLLECTION)
         rows = (data / "nq_open" / "queries.jsonl").read_text().splitlines()
         questions = [json.loads(row)["text"] for row in rows[: WARM_UP + QUESTIONS]]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx.AsyncClient(base_url=url) as client:
             times = [await _times(application, client, text) for text in questions]
     finally:
         await application.close()
@@ -152,9 +160,12 @@ def main() -> None:
     here, there = context.Pipe()
     server = context.Process(target=serve, args=(there,), daemon=True)
     server.start()
+    figures: dict[str, Any] = {"first_token_s": FIRST_TOKEN_S, "token_s": TOKEN_S}
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = uvloop.run(measure(chosen.data, Path(folder), here.recv()))
+        url = f"http://127.0.0.1:{here.recv()}"
+        for pace, path in (("at_once", ""), ("paced", PACED)):
+            with tempfile.TemporaryDirectory() as folder:
+                figures[pace] = uvloop.run(measure(chosen.data, Path(folder), url + path))
     finally:
         server.terminate()
     print(figures)

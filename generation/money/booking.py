@@ -13,18 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import Connection, Engine, Row
 
 from generation.money.amounts import to_pico, to_pico_at_most
 from generation.money.budgets import (
@@ -36,7 +25,18 @@ from generation.money.budgets import (
     accounts_of,
     find_obstacle,
 )
-from generation.money.tables import ANSWERS, BUDGETS, LEDGER, RESERVATIONS
+from generation.money.statements import (
+    ADD_TO_BUDGETS,
+    END_EXPIRED,
+    END_RESERVATIONS,
+    INSERT_ANSWERS,
+    INSERT_LINES,
+    INSERT_RESERVATIONS,
+    SELECT_BUDGETS,
+    SELECT_LINES,
+    SUM_BY_ANSWER,
+)
+from generation.money.tables import LEDGER
 from rag.calls import LedgerLine
 from rag.types import Question, Usage
 
@@ -46,13 +46,6 @@ _TAKE_TURN = (
     f"SELECT pg_advisory_xact_lock({_TURN})"
 )
 _NEED_NOT_OUTLIVE_THE_MACHINE = "SET LOCAL synchronous_commit = off; "
-_ADD = text(
-    "INSERT INTO budgets (scope, name, period, spent_pico_usd, reserved_pico_usd) "
-    "VALUES (:scope, :name, :period, :spent, :reserved) "
-    "ON CONFLICT (scope, name, period) DO UPDATE SET "
-    "spent_pico_usd = budgets.spent_pico_usd + excluded.spent_pico_usd, "
-    "reserved_pico_usd = budgets.reserved_pico_usd + excluded.reserved_pico_usd"
-)
 _NO_USAGE = dict.fromkeys(asdict(Usage()))
 _log = logging.getLogger(__name__)
 
@@ -100,7 +93,7 @@ def book(engine: Engine, walls: Walls, batch: Batch, now: datetime) -> list[Ledg
                 verdicts = _reserve(connection, walls, batch.requests, now, changes)
             _add(connection, changes)
         if batch.answers:
-            connection.execute(insert(ANSWERS), batch.answers)
+            connection.execute(INSERT_ANSWERS, batch.answers)
     return verdicts
 
 
@@ -127,29 +120,25 @@ def _settle(connection: Connection, batch: Batch, changes: Changes) -> None:
     ids = [*(line.line_id for line in batch.ended), *batch.released]
     if not ids:
         return
-    is_meant = RESERVATIONS.c.line_id.in_(ids)
-    held = {row.line_id: row for row in connection.execute(select(RESERVATIONS).where(is_meant))}
+    held = {row.line_id: row for row in connection.execute(END_RESERVATIONS, {"ids": ids})}
     gone = [line.line_id for line in batch.ended if line.line_id not in held]
     late: set[str] = set()
     if gone:
-        late.update(connection.scalars(select(LEDGER.c.line_id).where(LEDGER.c.line_id.in_(gone))))
+        late.update(connection.scalars(SELECT_LINES, {"ids": gone}))
     if late:
         _log.warning("%d calls ended later than their reservations: they stay lost", len(late))
     rows = [_row(line) for line in batch.ended if line.line_id not in late]
-    connection.execute(delete(RESERVATIONS).where(is_meant))
     if rows:
-        connection.execute(insert(LEDGER), rows)
+        connection.execute(INSERT_LINES, rows)
     _change(changes, held.values(), rows)
 
 
 def _settle_lost(connection: Connection, now: datetime, changes: Changes) -> int:
     """End the reservations that have expired: nobody will tell what became of their calls."""
-    is_over = RESERVATIONS.c.expires_at < _text(now)
-    lost = connection.execute(select(RESERVATIONS).where(is_over)).all()
+    lost = connection.execute(END_EXPIRED, {"now": _text(now)}).all()
     if lost:
         rows = [{column.name: getattr(row, column.name) for column in LEDGER.c} for row in lost]
-        connection.execute(delete(RESERVATIONS).where(is_over))
-        connection.execute(insert(LEDGER), rows)
+        connection.execute(INSERT_LINES, rows)
         _change(changes, lost, rows)
         _log.warning("%d calls are lost: what they may have cost counts as spent", len(lost))
     return len(lost)
@@ -199,7 +188,7 @@ def _reserve(
             for wall in its_walls:
                 rooms[wall.account].reserved += at_most
     if rows:
-        connection.execute(insert(RESERVATIONS), rows)
+        connection.execute(INSERT_RESERVATIONS, rows)
     return verdicts
 
 
@@ -209,13 +198,11 @@ def _rooms(connection: Connection, walls: Sequence[Wall], changes: Changes) -> d
     answers = [account.name for account in rooms if account.scope == "answer"]
     summed = [account for account in rooms if account.scope != "answer"]
     if summed:
-        query = select(BUDGETS).where(
-            *(
-                BUDGETS.c[part].in_({getattr(account, part) for account in summed})
-                for part in ("scope", "name", "period")
-            )
-        )
-        for row in connection.execute(query):
+        wanted = {
+            part: list({getattr(account, part) for account in summed})
+            for part in ("scope", "name", "period")
+        }
+        for row in connection.execute(SELECT_BUDGETS, wanted):
             account = Account(row.scope, row.name, row.period)
             if account in rooms:
                 rooms[account] = Room(row.spent_pico_usd, row.reserved_pico_usd)
@@ -223,23 +210,12 @@ def _rooms(connection: Connection, walls: Sequence[Wall], changes: Changes) -> d
         change = changes.get(account, Room())
         rooms[account].spent += change.spent
         rooms[account].reserved += change.reserved
-    for name, spent, reserved in _sums_by_answer(connection, answers) if answers else ():
+    sums = connection.execute(SUM_BY_ANSWER, {"ids": answers}).all() if answers else ()
+    for name, spent, reserved in sums:
         room = rooms[Account("answer", name, "")]
         room.spent += int(spent)
         room.reserved += int(reserved)
     return rooms
-
-
-def _sums_by_answer(connection: Connection, answers: Sequence[str]) -> Sequence[Any]:
-    """By answer, what is spent and nothing, or nothing and what is reserved."""
-    nothing = literal(0)
-    parts = []
-    for table in (LEDGER, RESERVATIONS):
-        summed = func.sum(func.coalesce(table.c.pico_usd, table.c.at_most_pico_usd, 0))
-        sums = (summed, nothing) if table is LEDGER else (nothing, summed)
-        its = select(table.c.answer_id, *sums).where(table.c.answer_id.in_(answers))
-        parts.append(its.group_by(table.c.answer_id))
-    return connection.execute(union_all(*parts)).all()
 
 
 def _add(connection: Connection, changes: Changes) -> None:
@@ -249,7 +225,7 @@ def _add(connection: Connection, changes: Changes) -> None:
         if change.spent or change.reserved
     ]
     if rows:
-        connection.execute(_ADD, rows)
+        connection.execute(ADD_TO_BUDGETS, rows)
 
 
 def _row(line: LedgerLine) -> dict[str, Any]:

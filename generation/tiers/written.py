@@ -10,9 +10,15 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from generation.writing.checking import Checked, Finding, check, without_thoughts
+from generation.writing.checking import (
+    Checked,
+    Finding,
+    check,
+    read_ahead,
+    without_thoughts,
+)
 from generation.writing.citing import NOT_FOUND
-from generation.writing.excerpts import excerpts_of
+from generation.writing.excerpts import Excerpt, excerpts_of
 from generation.writing.prompt import NO_ANSWER, build_prompt
 from rag.calls import CallEnd, ModelCall, TextDelta
 from rag.errors import ProviderReplyError
@@ -77,14 +83,10 @@ class WrittenGenerator:
         call = call_for(
             question, context, self._tier, self._max_output_tokens, self._escalated_from
         )
-        end = await self._write(call, written)
+        excerpts = excerpts_of(context)
+        end = await self._write(call, excerpts, written)
         checked = await asyncio.to_thread(
-            check,
-            question.text,
-            written.text,
-            excerpts_of(context),
-            end.finish,
-            written.logprobs,
+            check, question.text, written.text, excerpts, end.finish, written.logprobs
         )
         if checked.is_empty:
             written.void()
@@ -92,13 +94,19 @@ class WrittenGenerator:
             written.tell()
         return self._generation(checked, end)
 
-    async def _write(self, call: ModelCall, written: _Written) -> CallEnd:
-        """Has the answer written; its end tells how that went."""
+    async def _write(
+        self, call: ModelCall, excerpts: Sequence[Excerpt], written: _Written
+    ) -> CallEnd:
+        """Has the answer written, and meanwhile reads the excerpts; its end tells how that went."""
         end: CallEnd | None = None
+        reading: asyncio.Task[None] | None = None
         try:
             async with aclosing(self._model.stream(call)) as events:
                 async for event in events:
                     if isinstance(event, TextDelta):
+                        reading = reading or asyncio.create_task(
+                            asyncio.to_thread(read_ahead, call.question.text, excerpts)
+                        )
                         written.add(event)
                     elif isinstance(event, CostLine):
                         written.listener.cost(event)
@@ -107,6 +115,8 @@ class WrittenGenerator:
         except BaseException:
             written.void()
             raise
+        if reading is not None:
+            await reading
         if end is None:
             written.void()
             raise ProviderReplyError(

@@ -81,6 +81,15 @@ def without_thoughts(text: str) -> str:
     return _THOUGHT.sub("", text)
 
 
+def read_ahead(question: str, excerpts: Sequence[Excerpt]) -> None:
+    """Reads what an answer will be checked against, most likely in the language that it will have.
+
+    What is read is remembered, so that `check` is quicker: for the time while a model writes.
+    """
+    language = language_of(question) or language_of(given_text(excerpts))
+    Judge(excerpts, language).read()
+
+
 def check(
     question: str,
     answer: str,

@@ -7,7 +7,7 @@ people write handbooks in; what it is not nearly sure of, and what is too short,
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from rag.errors import MissingExtraError
@@ -65,16 +65,9 @@ def function_words(language: str | None) -> frozenset[str]:
 def language_of(text: str) -> str | None:
     """The language as an ISO 639 code, or one that is much like it; None where it is not clear.
 
-    Raises MissingExtraError.
+    Remembered, since the same documents are read for many questions. Raises MissingExtraError.
     """
-    text = text[:_ENOUGH_CHARS]
-    is_long = len(_WORD.findall(text)) >= _MIN_WORDS
-    if not is_long and len(_UNSPACED.findall(text)) < _MIN_UNSPACED_LETTERS:
-        return None
-    ranked: dict[str, float] = dict(_identifier().rank(text))
-    best = max(ranked, key=lambda language: ranked[language])
-    group = next((alike for alike in _ALIKE if best in alike), {best})
-    return best if sum(ranked[language] for language in group) >= _SURE else None
+    return _language_of(text[:_ENOUGH_CHARS])
 
 
 def contradict(left: str | None, right: str | None) -> bool:
@@ -82,6 +75,17 @@ def contradict(left: str | None, right: str | None) -> bool:
     if left is None or right is None or left == right:
         return False
     return not any({left, right} <= alike for alike in _ALIKE)
+
+
+@lru_cache(maxsize=10_000)
+def _language_of(text: str) -> str | None:
+    is_long = len(_WORD.findall(text)) >= _MIN_WORDS
+    if not is_long and len(_UNSPACED.findall(text)) < _MIN_UNSPACED_LETTERS:
+        return None
+    ranked: dict[str, float] = dict(_identifier().rank(text))
+    best = max(ranked, key=lambda language: ranked[language])
+    group = next((alike for alike in _ALIKE if best in alike), {best})
+    return best if sum(ranked[language] for language in group) >= _SURE else None
 
 
 @cache

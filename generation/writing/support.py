@@ -93,6 +93,11 @@ class Judge:
         known = frozenset().union(*(one.words for one in read))
         return Support(_quotes(chosen, evidence)) if _is_supported(says, chosen, known) else None
 
+    def read(self) -> None:
+        """Reads all excerpts, in which case later judges in the same language have little to do."""
+        for number in self._excerpts:
+            self._reading(number)
+
     def _reading(self, number: int) -> _Read:
         """An excerpt, read once, and only if something is said to rest on it."""
         if number not in self._read:

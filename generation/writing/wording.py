@@ -69,11 +69,11 @@ _NEGATORS = frozenset(
 _NEGATING_CHARACTERS = re.compile(
     "[不没沒勿]|[无無]法|未(?![来來])|ない|ません|なく|않|못|없|아니|^안$"
 )
-_LIMITS = re.compile(
-    r"\b(?:only|except|unless|exclud|unavailab|impossib|disab|forbid|forbidden|prohibit|lack|"
-    r"unable|unsupported|nur|außer|seulement|sauf|solo|salvo|excepto|alleen|tylko|только|кроме)",
-    re.IGNORECASE,
+_LIMITS = tuple(
+    "only except unless exclud unavailab impossib disab forbid prohibit lack unable unsupported "
+    "nur außer seulement sauf solo salvo excepto alleen tylko только кроме".split()
 )
+"""How words begin that say as little as a "not" does."""
 _BEFORE, _AFTER = 2, 4  # how many content words before and behind a "not" it may speak of
 _SAME_BEGINNING, _SAME_BEGINNING_ELSEWHERE = 0.8, 0.6  # of the longer word; English is stemmed
 _MIN_BEGINNING = 4
@@ -105,8 +105,8 @@ class Wording:
 
     def has_word(self, term: str) -> bool:
         """Whether a term, or another form of it, is among the words."""
-        may_be = term[:_MIN_BEGINNING] in self.beginnings or _SEMITIC.search(term)
-        return bool(may_be) and stands_in(term, self.words)
+        may_be = term[:_MIN_BEGINNING] in self.beginnings or _is_semitic(term)
+        return may_be and stands_in(term, self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def wording_of(text: str, language: str | None) -> Wording:
     tokens = list(_tokens(text, language))
     content = [token for token in tokens if token.kind != "function"]
     denied, affirmed = _polarity(content)
-    has_names = not _writes_nouns_large(text, language)
+    written = _CASED.findall(text)
+    has_names = not _writes_nouns_large(written, language)
     words = _of_kind(tokens, "word", "function")
     return Wording(
         words=words,
@@ -137,7 +138,7 @@ def wording_of(text: str, language: str | None) -> Wording:
         measured=tuple(_measured(tokens)),
         denied=denied,
         affirmed=affirmed,
-        is_limited=_LIMITS.search(text) is not None,
+        is_limited=any(word.startswith(_LIMITS) for word in map(str.lower, written)),
         beginnings=frozenset(word[:_MIN_BEGINNING] for word in words),
     )
 
@@ -149,12 +150,16 @@ def stands_in(term: str, terms: Set[str]) -> bool:
 
 def _are_forms(left: str, right: str) -> bool:
     shorter, longer = sorted((left, right), key=len)
-    if _SEMITIC.search(shorter) and len(shorter) >= _MIN_INSIDE:
+    if len(shorter) >= _MIN_INSIDE and _is_semitic(shorter):
         return shorter in longer
     is_english = left.isascii() and right.isascii()
     share = _SAME_BEGINNING if is_english else _SAME_BEGINNING_ELSEWHERE
     length = max(_MIN_BEGINNING, round(share * len(longer)))
     return len(shorter) >= length and shorter[:length] == longer[:length]
+
+
+def _is_semitic(term: str) -> bool:
+    return not term.isascii() and _SEMITIC.search(term) is not None
 
 
 def _of_kind(tokens: list[_Token], *kinds: str) -> frozenset[str]:
@@ -178,11 +183,10 @@ def _tokens(text: str, language: str | None) -> Iterator[_Token]:
         starts_sentence = False
 
 
-def _writes_nouns_large(text: str, language: str | None) -> bool:
+def _writes_nouns_large(words: list[str], language: str | None) -> bool:
     """Whether capitals tell no names: in German, in titles, in a text that shouts."""
-    words = _CASED.findall(text)[1:]
-    large = sum(word[0].isupper() for word in words)
-    return language == "de" or 2 * large > len(words)
+    large = sum(word[0].isupper() for word in words[1:])
+    return language == "de" or 2 * large > len(words) - 1
 
 
 def _word(word: str, clause: int, starts_sentence: bool, language: str | None) -> _Token:
