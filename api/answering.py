@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from api.deciding import calibrators, open_policy
 from api.model_settings import ModelSettings, WallSettings
 from api.settings import Settings
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
 from generation.deciding.confidence import LogisticConfidence
+from generation.deciding.judging import Judge
+from generation.deciding.tier_costs import TierCost, TierCosts
 from generation.money.baseline import PremiumBaseline
 from generation.money.budgets import Limits, Walls
 from generation.money.gpu import GpuPricing
@@ -34,7 +37,8 @@ from generation.providers.openai_chat import OPENAI_URL, OpenAIChatModel
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.tiers.written import WrittenGenerator
 from rag.errors import SettingsError
-from rag.ports import Compressor, LanguageModel, Pricing, TokenCounter
+from rag.ports import Compressor, Embedder, LanguageModel, Pricing, TokenCounter
+from rag.types import Tier, Usage
 
 ANTHROPIC = "anthropic"
 _ADDRESSES = {"openai": OPENAI_URL, ANTHROPIC: ANTHROPIC_URL}
@@ -44,6 +48,9 @@ call fails with a line on the bill, and is not cut off by the clock."""
 _LONGEST_WAIT_SHARE = 0.5
 """Of a call's time: how long it waits for others to give back what they reserved."""
 
+_PROMPT_TOKENS, _TYPICAL_OUTPUT_TOKENS, _TYPICAL_SECONDS = 350, 120, 2.0
+"""Of an answer, until some were made; the prompt without its context."""
+
 Adapter = OpenAIChatModel | AnthropicModel
 
 
@@ -51,11 +58,12 @@ Adapter = OpenAIChatModel | AnthropicModel
 class Answering:
     """The generator over all live tiers, with the prices, the ledger and the walls that it keeps.
 
-    `quoting` is the tier that needs nothing and costs nothing.
+    `quoting` is the tier that needs nothing and costs nothing; `judge` gives answers confidence.
     """
 
     generator: CascadeGenerator
     quoting: ExtractiveGenerator
+    judge: Judge
     baseline: PremiumBaseline
     prices: PriceTable
     ledger: SqlLedger
@@ -75,9 +83,13 @@ def quoting(settings: Settings) -> ExtractiveGenerator:
 
 
 def open_answering(
-    settings: Settings, state: Engine, compressor: Compressor, counter: TokenCounter
+    settings: Settings,
+    state: Engine,
+    compressor: Compressor,
+    counter: TokenCounter,
+    embedder: Embedder,
 ) -> Answering:
-    """All tiers that the settings turn on.
+    """All tiers that the settings turn on; `embedder` is that of questions.
 
     Raises MissingExtraError without the clients, SettingsError for a model without a key or a
     price, and for a file of prices that cannot be used.
@@ -93,21 +105,44 @@ def open_answering(
         model, adapter = _local(settings, ledger)
         adapters.append(adapter)
         output = settings.local.max_output_tokens
-        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, "extractive")))
+        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output)))
     if settings.premium.model is not None:
-        below = tiers[-1].tier
         chosen = settings.premium.models()
         paid = [_premium(one, settings, prices, ledger, counter) for one in chosen]
         adapters += [adapter for _, _, adapter in paid]
         models = [(bounded, pricing) for bounded, pricing, _ in paid]
         model = models[0][0] if len(models) == 1 else FailoverModel(models)
         output = settings.premium.max_output_tokens
-        tiers.append(TierGenerator("premium", WrittenGenerator(model, "premium", output, below)))
+        tiers.append(TierGenerator("premium", WrittenGenerator(model, "premium", output)))
+    judge = Judge(calibrators(settings))
+    costs = TierCosts(_taken_for(settings, prices))
     generator = CascadeGenerator(
-        tiers, compressor, settings.answers.escalate_below, settings.answers.abstain_below
+        tiers,
+        compressor,
+        open_policy(settings, embedder, costs),
+        settings.answers.abstain_below,
+        judge=judge,
+        costs=costs,
     )
     baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
-    return Answering(generator, quotes, baseline, prices, ledger, walls, adapters)
+    return Answering(generator, quotes, judge, baseline, prices, ledger, walls, adapters)
+
+
+def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:
+    """What an answer of each tier is taken to cost before the first one was made."""
+    gpu = float(settings.local.gpu_usd_per_hour or 0) / 3600
+    found: dict[Tier, TierCost] = {"local": TierCost(gpu * _TYPICAL_SECONDS, _TYPICAL_SECONDS)}
+    chosen = settings.premium
+    price = None if chosen.model is None else prices.price(chosen.provider, chosen.model)
+    if price is not None:
+        usd = price.cost_usd(
+            Usage(
+                input_tokens=_PROMPT_TOKENS + settings.context.max_tokens // 2,
+                output_tokens=_TYPICAL_OUTPUT_TOKENS,
+            )
+        )
+        found["premium"] = TierCost(float(usd or 0), _TYPICAL_SECONDS)
+    return found
 
 
 def open_prices(settings: Settings) -> PriceTable:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from api.answering import Answering, open_answering, open_prices, quoting
 from api.batching import Batching, open_batching
+from api.reusing import drop_answers, open_entries, open_reuse
 from api.settings import Settings
 from api.state.opening import open_state
 from api.state.room import check_room
@@ -21,6 +22,7 @@ from generation.money.baseline import PremiumBaseline
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
+from indexing.embedding.remembering import RememberingEmbedder
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.pipeline import IngestionPipeline
 from indexing.ingesting.turns import Turns
@@ -91,10 +93,11 @@ def build_around(
     state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
     store = open_store(settings, embedder)
-    retriever = _retriever(settings, embedder, store, manifest, reranker)
+    asking = RememberingEmbedder(BatchingEmbedder(embedder))
+    retriever = _retriever(settings, asking, store, manifest, reranker)
     counter = TiktokenCounter()
     compressor = _compressor(settings, counter)
-    answering = open_answering(settings, state, compressor, counter)
+    answering = open_answering(settings, state, compressor, counter, asking)
     pipeline = QuestionPipeline(
         retriever,
         compressor,
@@ -102,6 +105,7 @@ def build_around(
         answering.baseline,
         _limits(settings),
         ledger=answering.ledger,
+        reuse=open_reuse(settings, state, retriever, asking, manifest),
     )
     reader, loader = _loading(settings, chunker)
     parts = Parts(
@@ -114,6 +118,7 @@ def build_around(
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
+        drop_answers=partial(drop_answers, open_entries(settings, state)),
         turns=Turns(partial(turn, state)),
     )
     return Application(
@@ -249,7 +254,7 @@ def quoting_pipeline(
     """
     counter = TiktokenCounter()
     return QuestionPipeline(
-        _retriever(settings, embedder, store, revisions, reranker),
+        _retriever(settings, BatchingEmbedder(embedder), store, revisions, reranker),
         _compressor(settings, counter),
         quoting(settings),
         PremiumBaseline(
@@ -275,9 +280,7 @@ def _retriever(
     reranker: Reranker | None,
 ) -> Retriever:
     chosen = settings.retrieval
-    hybrid = HybridRetriever(
-        BatchingEmbedder(embedder), store, revisions, chosen.candidates, chosen.dense_share
-    )
+    hybrid = HybridRetriever(embedder, store, revisions, chosen.candidates, chosen.dense_share)
     if reranker is None:
         return NewestFirstRetriever(hybrid)
     # outermost, since a reranker gives versions of one text the same score

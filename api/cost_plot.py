@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from api.drawing import LINE, MUTED, SAVED, SPENT, drawn_into
 from api.models.costs import CostsOut, SumOut
-from rag.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,37 +20,9 @@ if TYPE_CHECKING:
 Days = npt.NDArray[np.float64]
 """As matplotlib counts them; shape `[days]`."""
 
-INSTALL = "pip install 'thrifty-rag[evaluate]'"
-ENDINGS = (".svg", ".png")
 WIDTH, HEIGHT = 8.0, 5.4
-PIXELS_PER_INCH = 150
 BAR = 0.38  # of a day
 LEAST_DAYS = 7  # on the axis, so that a single day is no wall of colour
-INK, SPENT, SAVED, MUTED, LINE = "#1d2733", "#c8553d", "#1f6f8b", "#66727f", "#dde3e8"
-_STYLE: dict[str, object] = {
-    "svg.hashsalt": "costs",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": LINE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-}
-
-
-def check_plot(file: Path) -> None:
-    """Raises InputError for a file of another kind, MissingExtraError without matplotlib."""
-    if file.suffix.lower() not in ENDINGS:
-        raise InputError(f"--plot is {str(file)!r}: give a file that ends in .svg or .png")
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("matplotlib, which draws the plot of the costs,", INSTALL)
 
 
 def draw_costs(costs: CostsOut, file: Path) -> None:
@@ -59,15 +30,11 @@ def draw_costs(costs: CostsOut, file: Path) -> None:
 
     Raises InputError where the file cannot be written.
     """
-    from matplotlib import rc_context
     from matplotlib.dates import date2num
-    from matplotlib.figure import Figure
 
     dates, spent, saved = _by_day(costs.rows)
     days = date2num(dates)
-    ending = file.suffix.lower().removeprefix(".")
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    with drawn_into(file, WIDTH, HEIGHT) as figure:
         daily, running = figure.subplots(2, 1, sharex=True)
         _bars(daily, days, spent, saved)
         _lines(running, days, spent, saved)
@@ -75,13 +42,6 @@ def draw_costs(costs: CostsOut, file: Path) -> None:
         for axes in (daily, running):
             _set_dollars(axes)
         figure.supxlabel(_missing(costs), fontsize=8, color=MUTED)
-        metadata = {"Date": None} if ending == "svg" else None
-        try:
-            figure.savefig(file, format=ending, dpi=PIXELS_PER_INCH, metadata=metadata)
-        except OSError as error:
-            raise InputError(
-                f"{file} cannot be written ({error.strerror}): give another with --plot"
-            ) from None
 
 
 def _by_day(rows: Sequence[SumOut]) -> tuple[list[date], list[float], list[float]]:

@@ -31,7 +31,7 @@ from rag.types import Tier
 
 FOLDER = "evaluations"
 RECORDS_FILE = "records.jsonl"
-_CHANGE_NO_ANSWER = {"data_dir", "state_url", "ingestion", "server", "log"}
+_CHANGE_NO_ANSWER = {"data_dir", "state_url", "ingestion", "reuse", "server", "log"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class DoorSystem:
         search = SearchIn.model_validate(asked | {"k": self._ranked_chunks})
         hits = (await self._door.search(search)).hits
         context = await self._door.context(ContextIn.model_validate(within))
-        paying = {"tier": self._tier, "max_cost_usd": self._left_usd}
+        paying = {"tier": self._tier, "max_cost_usd": self._left_usd, "fresh": True}
         answer = await self._door.ask(AnswerIn.model_validate(within | paying))
         if self._left_usd is not None:
             self._left_usd = max(self._left_usd - _spent_usd(answer), Decimal(0))

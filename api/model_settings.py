@@ -161,6 +161,48 @@ class BudgetSettings(Group):
     )
 
 
+class DecisionSettings(Group):
+    """Who answers, by expected dollars. Unset, `answers.escalate_below` alone decides."""
+
+    error_usd: float | None = Field(
+        default=None,
+        gt=0,
+        le=100_000,
+        allow_inf_nan=False,
+        description="Dollars that a wrong answer costs: a dearer tier is asked where it is "
+        "expected to save more than it costs.",
+    )
+    error_usd_of: Mapping[str, Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]] = (
+        Field(
+            default={},
+            description="Collections in which a wrong answer costs something else, as "
+            "`{medicine = 20}` in `rag.toml`.",
+        )
+    )
+    quality_floor: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Instead of `error_usd`: share of questions that shall get a right answer, "
+        "from which the price of an error is solved, and kept as traffic changes.",
+    )
+    usd_per_1000_answers: float | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="Instead of `error_usd`: dollars that 1,000 answers may cost on average. It is "
+        "a dial, not a wall: walls are the budgets.",
+    )
+    wait_usd_per_s: float = Field(
+        default=0.0005,
+        ge=0,
+        le=1_000,
+        allow_inf_nan=False,
+        description="Dollars that a second of waiting for an answer costs.",
+    )
+
+
 class PriceSettings(Group):
     """What tokens cost."""
 

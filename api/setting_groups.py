@@ -242,6 +242,39 @@ class AnswerSettings(Group):
     )
 
 
+class ReuseSettings(Group):
+    """When an earlier answer is given again."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Keep answers, and give them again as long as nothing that they rest on has "
+        "changed. What is kept stands in the state, the questions included.",
+    )
+    max_error: float = Field(
+        default=0.01,
+        ge=0,
+        le=0.5,
+        description="Of the answers that are given again to a question in other words, the share "
+        "that may be wrong; 0 gives answers again to the same words only.",
+    )
+    min_confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Confidence that an answer must have to be kept; unset takes "
+        "`answers.escalate_below`.",
+    )
+    keep_days: float = Field(
+        default=30, gt=0, le=3_650, description="Days after which an answer is made anew."
+    )
+    max_entries: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Answers to keep; the oldest go first.",
+    )
+
+
 class ServerSettings(Group):
     """The HTTP service."""
 

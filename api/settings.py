@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from api.model_settings import (
     BudgetSettings,
+    DecisionSettings,
     LocalSettings,
     PremiumSettings,
     PriceSettings,
@@ -44,6 +45,7 @@ from api.setting_groups import (
     IngestionSettings,
     LogSettings,
     RetrievalSettings,
+    ReuseSettings,
     ServerSettings,
     StoreSettings,
 )
@@ -96,10 +98,12 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     context: ContextSettings = ContextSettings()
     answers: AnswerSettings = AnswerSettings()
+    reuse: ReuseSettings = ReuseSettings()
     local: LocalSettings = LocalSettings()
     premium: PremiumSettings = PremiumSettings()
     budgets: BudgetSettings = BudgetSettings()
     prices: PriceSettings = PriceSettings()
+    decision: DecisionSettings = DecisionSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
@@ -118,6 +122,18 @@ class Settings(BaseSettings):
             )
         if any(other.model is None for other in self.premium.others):
             raise ValueError("one of premium.others has no model: name it")
+        dials = ("error_usd", "quality_floor", "usd_per_1000_answers")
+        turned = [name for name in dials if getattr(self.decision, name) is not None]
+        if len(turned) > 1:
+            raise ValueError(
+                f"decision.{turned[0]} and decision.{turned[1]} are both set, and one of them says "
+                "what an error costs: keep one"
+            )
+        if self.decision.error_usd_of and self.decision.error_usd is None:
+            raise ValueError(
+                "decision.error_usd_of is set and decision.error_usd is not: say what an error "
+                "costs in all other collections"
+            )
         if self.store.write_consistency > self.store.replicas:
             raise ValueError(
                 f"store.write_consistency is {self.store.write_consistency}, more than "

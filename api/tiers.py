@@ -23,7 +23,7 @@ class TierState:
 def tiers(settings: Settings) -> list[TierState]:
     """Every tier, cheapest first."""
     return [
-        TierState("cache", False, "this version does not reuse answers yet"),
+        _cache(settings),
         TierState("extractive", True, "always: quoting needs no key and no GPU, and costs nothing"),
         _local(settings),
         _premium(settings),
@@ -31,13 +31,19 @@ def tiers(settings: Settings) -> list[TierState]:
 
 
 def check_tier(settings: Settings, wanted: Tier | None) -> None:
-    """Raises InputError for a tier that is not live; None wants none in particular."""
-    live = [tier.name for tier in tiers(settings) if tier.is_live]
+    """Raises InputError for a tier that writes no answers; None wants none in particular."""
+    live = [tier.name for tier in tiers(settings) if tier.is_live and tier.name != "cache"]
     if wanted is not None and wanted not in live:
         raise InputError(
             f"tier {wanted!r} is not configured on this service: leave it out, or give "
             f"{' or '.join(live)}"
         )
+
+
+def _cache(settings: Settings) -> TierState:
+    if not settings.reuse.enabled:
+        return TierState("cache", False, "RAG_REUSE__ENABLED is false")
+    return TierState("cache", True, "earlier answers, as long as nothing they rest on has changed")
 
 
 def _local(settings: Settings) -> TierState:

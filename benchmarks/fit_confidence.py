@@ -45,10 +45,12 @@ from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
 from evaluation.measures.confidence import expected_calibration_error, reliability
+from generation.batching.collected import Heard
 from generation.deciding.confidence import LogisticConfidence, Signals
+from generation.deciding.signals import retrieval_signals
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.writing.citing import citations_of
-from rag.types import Question
+from rag.types import Citation, Piece, Question
 
 ABSTAIN_BELOW = AnswerSettings().abstain_below
 SMALL_QUESTIONS = 40
@@ -57,7 +59,11 @@ SMALL_SEEDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question that was answered by quoting. `has_gold`: the set knows documents for it."""
+    """One question that was answered by quoting. `has_gold`: the set knows documents for it.
+
+    `retrieval` are the signals known before a model is asked; `holds_answer` is what the set's
+    judge says of the whole context.
+    """
 
     source: str
     question_id: str
@@ -67,6 +73,8 @@ class Row:
     is_right: bool
     is_answerable: bool
     has_gold: bool
+    retrieval: dict[str, float | None]
+    holds_answer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ async def collect(indexed: Indexed, draw: Draw) -> list[Row]:
             hits = await retriever.retrieve(question, RetrievalSettings().chunks)
             context = compressor.compress(question, hits, settings.max_tokens)
             quotes, signals = generator.quote(question, hits, context)
+            quoted = await generator.generate(question, hits, context, Heard([]))
             if signals is not None:
                 rows.append(
                     Row(
@@ -126,9 +135,28 @@ async def collect(indexed: Indexed, draw: Draw) -> list[Row]:
                         is_right=asked.is_right(citations_of(quotes)),
                         is_answerable=bool(asked.gold - draw.removed),
                         has_gold=bool(asked.gold),
+                        retrieval=retrieval_signals(hits, quoted),
+                        holds_answer=asked.is_right(as_citations(context.pieces)),
                     )
                 )
     return rows
+
+
+def as_citations(pieces: Sequence[Piece]) -> tuple[Citation, ...]:
+    """Pieces of a context, as if they were quoted whole."""
+    return tuple(
+        Citation(
+            marker=number,
+            document_id=piece.hit.chunk.document_id,
+            title=piece.hit.chunk.title,
+            source=piece.hit.chunk.source,
+            page=None,
+            start=piece.start,
+            end=piece.end,
+            quote=piece.text,
+        )
+        for number, piece in enumerate(pieces, start=1)
+    )
 
 
 async def rows_of(question_set: QuestionSet, seeds: int, most: int) -> list[Row]:

@@ -37,8 +37,9 @@ def running_service(data_dir: Path) -> Iterator[int]:
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    """The environment of a command that works on `data_dir`."""
-    return os.environ | {"RAG_DATA_DIR": str(data_dir), "RAG_LOG__LEVEL": "warning"}
+    """The environment of a command that works on `data_dir`; every answer is made anew."""
+    own = {"RAG_DATA_DIR": str(data_dir), "RAG_LOG__LEVEL": "warning", "RAG_REUSE__ENABLED": "0"}
+    return os.environ | own
 
 
 def rag(data_dir: Path, *arguments: str) -> dict:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from api.settings import Settings, setting_paths, variable_name
@@ -79,6 +79,8 @@ def _limits(field: FieldInfo) -> Iterator[str]:
             yield f"above {constraint.gt:,}"
         if isinstance(constraint, Le):
             yield f"{constraint.le:,}"
+        if isinstance(constraint, Lt):
+            yield f"below {constraint.lt:,}"
 
 
 if __name__ == "__main__":

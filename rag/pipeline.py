@@ -1,6 +1,8 @@
 """The one path from question to answer; every arrow is one call through one port.
 
-    admit -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill -> record
+    admit -> give a kept answer?
+          -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill -> record
+          -> keep the answer
 
 Knows no vector store, no model and no door: it is given one object per stage.
 """
@@ -15,8 +17,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rag.errors import QuestionError, RangeError
-from rag.ports import Baseline, Compressor, Generator, Ledger, Listener, Retriever
-from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question, Status
+from rag.ports import Baseline, Compressor, Generator, Ledger, Listener, Retriever, Reuse
+from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question, Status, Usage
 
 MAX_CONTEXT_TOKENS = 200_000
 MAX_HITS = 200
@@ -33,7 +35,7 @@ class Limits:
 class QuestionPipeline:
     """Answers questions; also gives the hits or the context alone.
 
-    Without a ledger, as in a trial, no answer is recorded.
+    Without a ledger, as in a trial, no answer is recorded; without a `reuse` none is given again.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class QuestionPipeline:
         limits: Limits,
         *,
         ledger: Ledger | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
         self._retriever = retriever
         self._compressor = compressor
         self._generator = generator
         self._baseline = baseline
         self._ledger = ledger
+        self._reuse = reuse
         self._limits = limits
 
     async def search(self, question: Question, k: int) -> list[Hit]:
@@ -63,7 +67,7 @@ class QuestionPipeline:
         """The compressed context alone, of at most `max_context_tokens` (1 to 200,000)."""
         self._admit(question)
         _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
-        hits = await self._retrieve_current(question)
+        hits = await retrieve_current(self._retriever, question, self._limits.retrieved_chunks)
         return await self._compress(question, hits, max_context_tokens)
 
     async def answer(
@@ -71,6 +75,7 @@ class QuestionPipeline:
     ) -> Answer:
         """The answer with its citations, confidence and bill, recorded in the ledger.
 
+        A tier that is named is asked, and a fresh answer is made: neither is given a kept one.
         `listener` hears of it while it is made. Raises QuestionError, RangeError, NotFoundError for
         an unknown collection, StoreError, StateError, and what the generator raises.
         """
@@ -78,8 +83,26 @@ class QuestionPipeline:
         _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
         question = replace(question, answer_id=f"ans_{uuid.uuid4().hex}")
         bill = _Bill(listener)
+        if self._reuse is None or question.is_fresh or question.tier is not None:
+            _, answer = await self._answer_anew(question, max_context_tokens, bill)
+            return answer
         clock = _Stopwatch()
-        hits = await self._retrieve_current(question)
+        async with self._reuse.asking(question, max_context_tokens) as asking:
+            bill.cost(CostLine("reuse", None, Decimal(0), clock.lap_ms()))
+            if asking.kept is not None:
+                answer = _given_again(question, asking.kept, bill.lines)
+                await self._record(question, answer)
+            else:
+                hits, answer = await self._answer_anew(question, max_context_tokens, bill)
+                await asking.keep(hits, answer)
+        return answer
+
+    async def _answer_anew(
+        self, question: Question, max_context_tokens: int, bill: _Bill
+    ) -> tuple[list[Hit], Answer]:
+        """A fresh answer, recorded, and the hits that it was made from."""
+        clock = _Stopwatch()
+        hits = await retrieve_current(self._retriever, question, self._limits.retrieved_chunks)
         bill.cost(CostLine("retrieve", None, Decimal(0), clock.lap_ms()))
         context = await self._compress(question, hits, max_context_tokens)
         bill.cost(CostLine("compress", None, Decimal(0), clock.lap_ms()))
@@ -91,9 +114,12 @@ class QuestionPipeline:
         bill.cost(CostLine(stage, own, Decimal(0), max(clock.lap_ms() - called_ms, 0.0)))
         baseline = self._baseline.cost_usd(question, hits, generation.text)
         answer = answer_of(question, generation, context, Cost(tuple(bill.lines), baseline))
+        await self._record(question, answer)
+        return hits, answer
+
+    async def _record(self, question: Question, answer: Answer) -> None:
         if self._ledger is not None:
             await self._ledger.record_answer(question, answer)
-        return answer
 
     def _admit(self, question: Question) -> None:
         if not question.text.strip():
@@ -104,13 +130,14 @@ class QuestionPipeline:
                 f"the question has {length:,} characters, the limit is {limit:,}: shorten it"
             )
 
-    async def _retrieve_current(self, question: Question) -> list[Hit]:
-        """What an answer may be made from: no version that another one supersedes."""
-        hits = await self._retriever.retrieve(question, self._limits.retrieved_chunks)
-        return [hit for hit in hits if not hit.is_superseded]
-
     async def _compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
         return await asyncio.to_thread(self._compressor.compress, question, hits, max_tokens)
+
+
+async def retrieve_current(retriever: Retriever, question: Question, k: int) -> list[Hit]:
+    """What an answer may be made from: of the best `k` hits those that none supersedes."""
+    hits = await retriever.retrieve(question, k)
+    return [hit for hit in hits if not hit.is_superseded]
 
 
 def answer_of(question: Question, generation: Generation, context: Context, cost: Cost) -> Answer:
@@ -129,6 +156,20 @@ def answer_of(question: Question, generation: Generation, context: Context, cost
         ),
         cost=cost,
         degraded_because=generation.degraded_because,
+        because=generation.because,
+        signals=generation.signals,
+    )
+
+
+def _given_again(question: Question, kept: Answer, lines: Sequence[CostLine]) -> Answer:
+    """A kept answer as the answer to this question: nobody read or wrote a token for it."""
+    return replace(
+        kept,
+        answer_id=question.answer_id,
+        tier="cache",
+        usage=Usage(),
+        context_tokens=0,
+        cost=Cost(tuple(lines), kept.cost.baseline_usd),
     )
 
 

@@ -7,6 +7,7 @@ states in its own docstring which scores and limits it keeps.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -169,6 +170,13 @@ class Revisions(Protocol):
         """Whether there is any document in a collection."""
 
 
+class ChangeCounter(Protocol):
+    """Knows when what can be found is not what it was."""
+
+    async def changes(self, collection: str) -> int:
+        """How often a collection has changed: while the number stays, so does what is found."""
+
+
 class Retriever(Protocol):
     """Finds what may answer a question."""
 
@@ -262,3 +270,26 @@ class Baseline(Protocol):
 
     def cost_usd(self, question: Question, hits: Sequence[Hit], answer: str) -> Decimal | None:
         """Dollars for the top chunks sent whole to the premium model; None if unknown."""
+
+
+class Asking(Protocol):
+    """One question, put to what is kept."""
+
+    @property
+    def kept(self) -> Answer | None:
+        """An answer that may be given to it, as it was, its confidence lowered for the risk."""
+
+    async def keep(self, hits: Sequence[Hit], answer: Answer) -> None:
+        """Its fresh answer, made from `hits`: kept if it is good enough, and never an error."""
+
+
+class Reuse(Protocol):
+    """Keeps answers, and gives them again as long as nothing that they rest on has changed."""
+
+    def asking(
+        self, question: Question, max_context_tokens: int
+    ) -> AbstractAsyncContextManager[Asking]:
+        """Open while the question is answered: who asks the same meanwhile waits for the answer.
+
+        Raises StateError, StoreError.
+        """

@@ -135,8 +135,10 @@ class Question:
     `filters` maps a field of the chunk (`document_id`, `source`, `title`) or of the document's
     metadata to the values that are allowed; all fields must match, one value of each suffices.
     `tenant` and `key` name who asks, empty where nobody told. `tier` is the only one that may
-    answer, and `max_cost_usd` the most that the answer may cost, where the asker set them.
-    `answer_id` is given by the path, and stands on everything that is recorded of the answer.
+    answer, and `max_cost_usd` the most that the answer may cost, where the asker set them. No kept
+    answer is given to one that `is_fresh`, and its answer is not kept.
+    `answer_id` is given by the path, and stands on everything that is recorded of the answer;
+    `escalated_from` by who asks a dearer tier, and names the last one that answered before.
     """
 
     text: str
@@ -146,7 +148,9 @@ class Question:
     key: str = ""
     tier: Tier | None = None
     max_cost_usd: Decimal | None = None
+    is_fresh: bool = False
     answer_id: str = field(default="", compare=False)
+    escalated_from: Tier | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +311,8 @@ class Generation:
     `abstained` says that the documents do not answer: then there are no citations.
     `degraded_because` tells why a tier that should have answered did not, or not as it should.
     `context_tokens` counts the context that was used where that is not the one that was given. What
-    calls cost was told to the listener.
+    calls cost was told to the listener. `signals` are numbers by name that tell how good the answer
+    is, and `because` is one sentence on why this tier answered, with the numbers.
     """
 
     text: str
@@ -319,11 +324,17 @@ class Generation:
     usage: Usage = Usage()
     degraded_because: str | None = None
     context_tokens: int | None = None
+    signals: Mapping[str, float] = field(default_factory=dict)
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one question, with its evidence and its bill."""
+    """The answer to one question, with its evidence and its bill.
+
+    `because` tells why its tier answered, and `signals` are the numbers that its confidence was
+    made from, by name.
+    """
 
     answer_id: str
     status: Status
@@ -336,6 +347,8 @@ class Answer:
     context_tokens: int
     cost: Cost
     degraded_because: str | None = None
+    because: str = ""
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from api.state.opening import HEAD, open_state
 from api.state.turn import turn
 from generation.batching.tables import METADATA as BATCHING_METADATA
 from generation.money.tables import METADATA as MONEY_METADATA
+from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
 from rag.errors import RagError, SettingsError, StateError, StateUnavailableError
@@ -63,7 +64,13 @@ def differences(engine: Engine) -> list[object]:
     options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
-        metadata = [MANIFEST_METADATA, JOBS_METADATA, MONEY_METADATA, BATCHING_METADATA]
+        metadata = [
+            MANIFEST_METADATA,
+            JOBS_METADATA,
+            MONEY_METADATA,
+            BATCHING_METADATA,
+            REUSE_METADATA,
+        ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found
 

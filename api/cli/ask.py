@@ -27,6 +27,9 @@ def ask(
     max_cost_usd: Annotated[
         str | None, typer.Option(help="Dollars that the answer may cost at most.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Answer anew: give no kept answer, and keep none.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the documents, with citations and cost."""
@@ -45,6 +48,7 @@ def ask(
             ),
             "tier": tier,
             "max_cost_usd": max_cost_usd,
+            "fresh": fresh,
         },
     )
     answer = work_through_door(ctx, settings, lambda door: door.ask(asked))

@@ -40,7 +40,8 @@ def costs(
 ) -> None:
     """Show what was spent and saved, what is unknown, and how full the budgets are."""
     from api.cost_csv import csv_of
-    from api.cost_plot import check_plot, draw_costs
+    from api.cost_plot import draw_costs
+    from api.drawing import check_plot
     from api.models.costs import CostsIn
     from api.settings import load_settings
 

@@ -14,10 +14,12 @@ from typer.core import TyperGroup
 
 from api.cli.ask import ask
 from api.cli.batch import batch
+from api.cli.calibrate import calibrate
 from api.cli.config import config
 from api.cli.costs import costs
 from api.cli.documents import documents, forget
 from api.cli.evaluate import evaluate
+from api.cli.frontier import frontier
 from api.cli.ingest import ingest, quote
 from api.cli.migrate import migrate
 from api.cli.model import model
@@ -79,6 +81,8 @@ def make_app(build: Build) -> typer.Typer:
         forget,
         evaluate,
         tune,
+        calibrate,
+        frontier,
         migrate,
         model,
         config,

@@ -117,7 +117,13 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
     """What was there before, and what is there after."""
     console = open_console()
     table = Table(
-        "forgotten", "its chunks before", "after", "documents before", "after", "found after"
+        "forgotten",
+        "its chunks before",
+        "after",
+        "documents before",
+        "after",
+        "found after",
+        "answers removed",
     )
     for proof in proofs:
         table.add_row(
@@ -127,6 +133,7 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
             f"{proof.documents_before:,}",
             f"{proof.documents_after:,}",
             f"{proof.found_after:,}",
+            f"{proof.answers_removed:,}",
         )
     console.print(table)
 

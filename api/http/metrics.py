@@ -18,13 +18,15 @@ STAGE_BUCKETS_S = (
 class Metrics:
     """The counters of one service.
 
-    `documents_by_collection` and `jobs_by_state` are asked each time the metrics are read.
+    `documents_by_collection`, `jobs_by_state` and `drift_by_signal` are asked each time the metrics
+    are read.
     """
 
     def __init__(
         self,
         documents_by_collection: Callable[[], Mapping[str, int]],
         jobs_by_state: Callable[[], Mapping[str, int]],
+        drift_by_signal: Callable[[], Mapping[str, float]],
     ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -56,6 +58,14 @@ class Metrics:
             _Gauge("rag_documents", "Documents.", "collection", documents_by_collection)
         )
         self._registry.register(_Gauge("rag_jobs", "Ingestion jobs.", "state", jobs_by_state))
+        self._registry.register(
+            _Gauge(
+                "rag_signal_drift",
+                "How far what confidence is made from has moved (population stability index).",
+                "signal",
+                drift_by_signal,
+            )
+        )
 
     def count_request(self, route: str, method: str, status: int) -> None:
         """Count a request; `route` is the pattern of its path."""
@@ -80,7 +90,7 @@ class _Gauge(Collector):
     """Asks for its values when it is read."""
 
     def __init__(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         self._name, self._help, self._label, self._read = name, help_text, label, read
 

@@ -52,7 +52,7 @@ def make_service(application: Application, token: str | None) -> Service:
         application=application,
         jobs=jobs,
         admission=Admission(application.settings.server.max_concurrent_answers),
-        metrics=Metrics(documents_by_collection, jobs.counts),
+        metrics=Metrics(documents_by_collection, jobs.counts, application.answering.judge.drift),
         token=token,
     )
 

@@ -107,6 +107,7 @@ class AnswerOut(Output):
     usage: UsageOut
     cost: CostOut
     degraded_because: str | None
+    because: str = ""
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerOut:
@@ -127,6 +128,7 @@ class AnswerOut(Output):
             ),
             cost=CostOut.of(answer.cost),
             degraded_because=answer.degraded_because,
+            because=answer.because,
         )
 
 

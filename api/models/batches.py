@@ -5,13 +5,12 @@ A JSONL file is read into the same model, row by row.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from api.models.answers import AnswerOut, dollars
 from api.models.inputs import (
@@ -19,12 +18,10 @@ from api.models.inputs import (
     Collection,
     Input,
     check_characters,
-    validation_lines,
 )
 from api.models.output import Output
-from evaluation.loading import numbered_lines
+from api.models.rows import read_rows
 from generation.batching.batches import BatchState
-from rag.errors import InputError
 from rag.types import Question
 
 MAX_QUESTIONS = 1_000
@@ -134,20 +131,8 @@ class BatchStateOut(Output):
 
 
 def read_questions(path: Path) -> list[BatchQuestionIn]:
-    """The questions in a JSONL file; blank lines are left out. Raises InputError."""
-    found = []
-    for row, line in numbered_lines(path):
-        try:
-            found.append(BatchQuestionIn.model_validate(json.loads(line)))
-        except ValidationError as error:
-            field, told = validation_lines(error.errors())[0]
-            said = f"{field}: {told}" if field else told
-            raise InputError(f"{path.name}, row {row}: {said}") from None
-        except ValueError as error:
-            raise InputError(
-                f"{path.name}, row {row}: it is not JSON ({error}): write one JSON object a line"
-            ) from None
-    return found
+    """The questions in a JSONL file. Raises InputError."""
+    return [question for _, question in read_rows(path, BatchQuestionIn)]
 
 
 def _state(batch: BatchState) -> State:

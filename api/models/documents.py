@@ -74,8 +74,9 @@ class DocumentTextOut(Output):
 class ForgetOut(Output):
     """Proof that a document is gone: what was there before, and what is there after.
 
-    `found_after` counts its hits in a search for its own words. `sources` are the places from
-    which the next ingestion would bring it back, where they are still there.
+    `found_after` counts its hits in a search for its own words, `answers_removed` the kept answers
+    that were made from it. `sources` are the places from which the next ingestion would bring it
+    back, where they are still there.
     """
 
     document_id: str
@@ -85,6 +86,7 @@ class ForgetOut(Output):
     documents_before: int
     documents_after: int
     found_after: int
+    answers_removed: int
 
     @classmethod
     def of(cls, report: ForgetReport) -> ForgetOut:

@@ -170,6 +170,9 @@ class AnswerIn(_FilteredAsked):
     max_cost_usd: Decimal | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Dollars at most for this answer."
     )
+    fresh: StrictBool = Field(
+        default=False, description="Answer anew: give no kept answer, and keep none."
+    )
     stream: StrictBool = Field(
         default=False,
         description="Answer as server-sent events: `delta` with a piece of the text, `restart` "
@@ -180,7 +183,9 @@ class AnswerIn(_FilteredAsked):
     def to_question(self, default_collection: str) -> Question:
         """The question as the pipeline takes it."""
         question = super().to_question(default_collection)
-        return replace(question, tier=self.tier, max_cost_usd=self.max_cost_usd)
+        return replace(
+            question, tier=self.tier, max_cost_usd=self.max_cost_usd, is_fresh=self.fresh
+        )
 
 
 class SearchIn(_FilteredAsked):

@@ -43,7 +43,10 @@ class BatchAsking:
         """What is put to the model, by answer: the same as at any other time."""
         return {
             one.question.answer_id: call_for(
-                one.question, one.context, _TIER, self._max_output_tokens, _BELOW
+                replace(one.question, escalated_from=_BELOW),
+                one.context,
+                _TIER,
+                self._max_output_tokens,
             )
             for one in waiting
         }
@@ -51,7 +54,7 @@ class BatchAsking:
     def writer(self, result: BatchResult | BudgetError, cost: CostLine | None) -> WrittenGenerator:
         """A Generator of the answer that came back, checked as any other."""
         model = CollectedModel(self.endpoint.provider, self.endpoint.model, result, cost)
-        return WrittenGenerator(model, _TIER, self._max_output_tokens, _BELOW)
+        return WrittenGenerator(model, _TIER, self._max_output_tokens)
 
     async def reserve(
         self, waiting: Sequence[Waiting], max_usd: Decimal | None

@@ -22,7 +22,7 @@ from generation.batching.collecting import Collecting
 from generation.batching.entries import Entry, Given, Waiting, given, waiting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecord, BatchRecords
-from generation.deciding.cascade import is_good_enough
+from generation.deciding.policy import is_good_enough
 from generation.money.ledger import utc_now
 from generation.money.metered import was_taken
 from rag.calls import LedgerLine

@@ -14,6 +14,7 @@ from generation.batching.collected import Heard, KeptGenerator
 from generation.batching.entries import Entry, Given, Missed, Waiting, given
 from generation.batching.records import BatchRecord, BatchRecords
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
+from generation.deciding.policy import PlainRule
 from generation.providers.batch import BatchAnswer, BatchResult
 from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError
@@ -107,8 +108,8 @@ class Collecting:
                 TierGenerator("premium", asking.writer(result, cost)),
             ],
             self._compressor,
-            escalate_below=math.inf,  # this was decided when it was asked
-            abstain_below=self._abstain_below,
+            PlainRule(escalate_below=math.inf),  # this was decided when it was asked
+            self._abstain_below,
         )
         heard = Heard(waiting.lines)
         question, context = waiting.question, waiting.context

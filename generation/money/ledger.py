@@ -12,6 +12,7 @@ of this process, and is looked at anew whenever one of them is settled.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 import time
@@ -81,6 +82,8 @@ class SqlLedger:
             "spent_pico_usd": None if total is None else to_pico(total),
             "baseline_pico_usd": None if baseline is None else to_pico(baseline),
             "ms": sum(line.ms for line in answer.cost.lines),
+            "because": answer.because,
+            "signals": json.dumps(dict(answer.signals), separators=(",", ":")),
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 

@@ -92,5 +92,7 @@ ANSWERS = Table(
     Column("spent_pico_usd", BigInteger),
     Column("baseline_pico_usd", BigInteger),
     Column("ms", Float, nullable=False),
+    Column("because", Text),  # why its tier answered
+    Column("signals", Text),  # what its confidence was made from, as JSON
     Index("answers_by_time", "at"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from generation.deciding.confidence import LogisticConfidence, Signals
 from generation.writing.citing import NOT_FOUND, Quote, citations_of
@@ -71,11 +71,12 @@ class ExtractiveGenerator:
         """Quotes from the context, or an abstention; the listener hears nothing of it."""
         quotes, signals = self.quote(question, hits, context)
         confidence = self._confidence.estimate(signals) if signals else 0.0
+        told = asdict(signals) if signals else {}
         if confidence < self._abstain_below or not quotes:
-            return Generation(NOT_FOUND, (), confidence, True, "extractive", MODEL)
+            return Generation(NOT_FOUND, (), confidence, True, "extractive", MODEL, signals=told)
         citations = citations_of(quotes)
         text = "\n\n".join(f"{citation.quote} [{citation.marker}]" for citation in citations)
-        return Generation(text, citations, confidence, False, "extractive", MODEL)
+        return Generation(text, citations, confidence, False, "extractive", MODEL, signals=told)
 
     def quote(
         self, question: Question, hits: Sequence[Hit], context: Context

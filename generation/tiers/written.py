@@ -38,7 +38,6 @@ def call_for(
     context: Context,
     tier: Tier,
     max_output_tokens: int,
-    escalated_from: Tier | None,
 ) -> ModelCall:
     """What is put to a model of `tier`, for a context of at least one piece."""
     return ModelCall(
@@ -46,7 +45,7 @@ def call_for(
         question=question,
         tier=tier,
         max_output_tokens=max_output_tokens,
-        escalated_from=escalated_from,
+        escalated_from=question.escalated_from,
     )
 
 
@@ -54,7 +53,7 @@ class WrittenGenerator:
     """A Generator of one tier, in which `model` writes at most `max_output_tokens`.
 
     Its confidence is an estimate that is not calibrated (see `writing.checking`). A context without
-    pieces is not worth a call: it abstains. `escalated_from` is the tier below, if one was asked.
+    pieces is not worth a call: it abstains.
     """
 
     def __init__(
@@ -62,12 +61,10 @@ class WrittenGenerator:
         model: LanguageModel,
         tier: Tier,
         max_output_tokens: int,
-        escalated_from: Tier | None = None,
     ) -> None:
         self._model = model
         self._tier: Tier = tier
         self._max_output_tokens = max_output_tokens
-        self._escalated_from: Tier | None = escalated_from
 
     async def generate(
         self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
@@ -80,9 +77,7 @@ class WrittenGenerator:
         if not context.pieces:
             return Generation(NOT_FOUND, (), 0.0, True, self._tier, self._model.model)
         written = _Written(listener)
-        call = call_for(
-            question, context, self._tier, self._max_output_tokens, self._escalated_from
-        )
+        call = call_for(question, context, self._tier, self._max_output_tokens)
         excerpts = excerpts_of(context)
         end = await self._write(call, excerpts, written)
         checked = await asyncio.to_thread(
@@ -136,6 +131,7 @@ class WrittenGenerator:
             model=end.model,
             usage=end.usage or Usage(),
             degraded_because=told or None,
+            signals=checked.signals,
         )
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from generation.writing.citing import Quote, citations_of
@@ -57,18 +57,25 @@ AT_MOST: dict[Finding, float] = {
 _UNMARKED = 0.7  # what a supported sentence without a marker counts, beside one with
 _WITHOUT_PROBABILITIES = 0.8  # what the quantile is taken for where the model tells none
 _QUANTILE = 0.1
+_LEAST_LOGPROB = -30.0  # below that, a probability is nothing
 _THOUGHT = re.compile(r"^\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _NO_ANSWER = re.compile(r"\W*no[ _-]answer(?:\s*\[\d+\]|\W)*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An answer as it may be given. `confidence`: 0 to 1, an estimate; 0 when nothing is left."""
+    """An answer as it may be given. `confidence`: 0 to 1, an estimate; 0 when nothing is left.
+
+    `signals` are what it can be estimated from, by name: the supported share, the low quantile and
+    the mean of the log-probabilities where the model tells any, the words, the citations, and 1 for
+    each thing that was found.
+    """
 
     text: str
     citations: tuple[Citation, ...]
     confidence: float
     findings: tuple[Finding, ...]
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -120,7 +127,17 @@ def check(
         return Checked("", (), 0.0, ("empty",))
     bound = min((AT_MOST.get(finding, 1.0) for finding in findings), default=1.0)
     confidence = min(judged.supported_share * _sureness(logprobs), bound)
-    return Checked(judged.text.strip(), judged.citations, confidence, tuple(findings))
+    text = judged.text.strip()
+    signals: dict[str, float] = {
+        "supported": judged.supported_share,
+        "words": math.log1p(len(text.split())),
+        "citations": float(len(judged.citations)),
+    }
+    signals |= {str(finding): float(finding in findings) for finding in AT_MOST}
+    if logprobs:
+        signals["low_logprob"] = _low_quantile(logprobs)
+        signals["mean_logprob"] = max(sum(logprobs) / len(logprobs), _LEAST_LOGPROB)
+    return Checked(text, judged.citations, confidence, tuple(findings), signals)
 
 
 def _nothing_said(answer: str, finish: Finish) -> Finding | None:
@@ -135,8 +152,12 @@ def _sureness(logprobs: Sequence[float]) -> float:
     """The probability of a token that nine tenths of the others reach."""
     if not logprobs:
         return _WITHOUT_PROBABILITIES
+    return min(math.exp(_low_quantile(logprobs)), 1.0)
+
+
+def _low_quantile(logprobs: Sequence[float]) -> float:
     ranked = sorted(logprobs)
-    return min(math.exp(ranked[int(_QUANTILE * (len(ranked) - 1))]), 1.0)
+    return max(ranked[int(_QUANTILE * (len(ranked) - 1))], _LEAST_LOGPROB)
 
 
 class _Judged:

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from indexing.ingesting.parts import Parts
 
 
-async def remove_document(parts: Parts, collection: str, document_id: str) -> None:
-    """Delete a document from the store and then from the manifest; needs the turn to write."""
+async def remove_document(parts: Parts, collection: str, document_id: str) -> int:
+    """Delete a document from the store and then from the manifest; needs the turn to write.
+
+    Kept answers that were made from it are deleted before; gives how many.
+    """
     await asyncio.to_thread(parts.manifest.release, collection, document_id)
+    answers = await parts.drop_answers(collection, [document_id])
     await parts.store.delete(collection, document_id)
     await asyncio.to_thread(parts.manifest.remove_document, collection, document_id)
+    return answers
 
 
 async def describe(parts: Parts, collection: str, document_ids: Sequence[str]) -> None:

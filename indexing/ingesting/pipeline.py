@@ -155,7 +155,7 @@ class IngestionPipeline:
             self.parts.forgotten.add((collection, document_id))
             chunks = await store.chunk_ids(collection, document_id)
             documents = await asyncio.to_thread(manifest.count, collection)
-            await remove_document(self.parts, collection, document_id)
+            answers = await remove_document(self.parts, collection, document_id)
             return ForgetReport(
                 document_id=document_id,
                 sources=document.sources,
@@ -164,6 +164,7 @@ class IngestionPipeline:
                 documents_before=documents,
                 documents_after=await asyncio.to_thread(manifest.count, collection),
                 found_after=await self._find(document, probe),
+                answers_removed=answers,
             )
 
     async def _check_store(self, collection: str) -> None:

@@ -62,8 +62,9 @@ class IngestionReport:
 class ForgetReport:
     """Proof that a document is gone: what was there before, and what is there after.
 
-    `found_after` counts the hits of this document in a search for its own words; `sources` are
-    the places where it was found, from which an ingestion would bring it back.
+    `found_after` counts the hits of this document in a search for its own words, and
+    `answers_removed` the kept answers that were made from it; `sources` are the places where it
+    was found, from which an ingestion would bring it back.
     """
 
     document_id: str
@@ -73,3 +74,4 @@ class ForgetReport:
     documents_before: int
     documents_after: int
     found_after: int
+    answers_removed: int

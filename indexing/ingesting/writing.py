@@ -3,7 +3,7 @@
 A batch is stored in this order, so that a run may be killed anywhere and be repeated:
 
     announce -> upsert chunks -> record all in one transaction -> delete stale chunks
-             -> describe -> settle
+             -> drop answers -> describe -> settle
 
 Readers take a document's chunks by the revision that is recorded: before that transaction they
 find the old ones, after it the new ones, and never some of both. What is announced and was not
@@ -140,6 +140,7 @@ class Writer:
             await store.upsert([EmbeddedChunk(c, batch.embeddings[c.content]) for c in chunks])
             changes = [_change(step) for step in steps]
             moved = await asyncio.to_thread(manifest.commit, self._collection, changes)
+            await self._parts.drop_answers(self._collection, old)
             for document_id in old:
                 await store.delete_stale(self._collection, document_id, revisions[document_id])
             stayed = [d.step.document.document_id for d in prepared if not d.step.is_cut_anew]

@@ -7,6 +7,9 @@ Two marks outlive a process that is killed. A document without a version is one 
 may hold a part: it was announced and never recorded, or released and not yet removed. A document
 without a time of indexing may differ from its chunks in the store: it is being written, or its
 sources are others now. Whoever comes next finishes what they stand for.
+
+Each transaction after which readers may find something else in a collection counts as a change of
+it, once more when the store has followed: while the count stays, so does what is found.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, bindparam, delete, func, or_, select, update
 
-from indexing.manifest.changes import Change, Place, PutDocument
+from indexing.manifest.changes import Change, CloseFile, OpenFile, Place, PutDocument
 from indexing.manifest.commit import Commit
 from indexing.manifest.rows import (
     HAS_SOURCE,
     announce_documents,
+    count_change,
     delete_bands,
     delete_sources_of,
     find_document,
@@ -31,7 +35,15 @@ from indexing.manifest.rows import (
     places_of,
     sources_by_document,
 )
-from indexing.manifest.tables import BANDS, DOCUMENTS, FILES, SOURCES, UNFINISHED, UNSETTLED
+from indexing.manifest.tables import (
+    BANDS,
+    COLLECTIONS,
+    DOCUMENTS,
+    FILES,
+    SOURCES,
+    UNFINISHED,
+    UNSETTLED,
+)
 from rag.errors import NotFoundError
 from rag.types import Document
 
@@ -44,6 +56,8 @@ _REVISIONS = select(DOCUMENTS.c.document_id, DOCUMENTS.c.revision).where(
     DOCUMENTS.c.version != UNFINISHED,
 )
 """Made once, since every question asks it."""
+
+_CHANGES = select(COLLECTIONS.c.changes).where(COLLECTIONS.c.collection == bindparam("collection"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,12 @@ class Manifest:
             return self._revisions(collection, document_ids)
         return await asyncio.to_thread(self._revisions, collection, document_ids)
 
+    async def changes(self, collection: str) -> int:
+        """How often what readers see of a collection has changed; 0 for one that never was."""
+        if self._is_file:
+            return self._changes(collection)
+        return await asyncio.to_thread(self._changes, collection)
+
     async def holds(self, collection: str) -> bool:
         """Whether there is any document in a collection."""
         return await asyncio.to_thread(self.count, collection) > 0
@@ -254,12 +274,15 @@ class Manifest:
                     .where(DOCUMENTS.c.collection == collection, DOCUMENTS.c.document_id.in_(some))
                     .values(indexed_at=now)
                 )
+            if document_ids:
+                count_change(connection, collection)
 
     def release(self, collection: str, document_id: str) -> None:
         """Record, before it is done, that the chunks of a document are deleted."""
         with self._engine.begin() as connection:
             delete_sources_of(connection, collection, document_id)
             mark_document(connection, collection, document_id, version=UNFINISHED)
+            count_change(connection, collection)
 
     def commit(self, collection: str, changes: Sequence[PutDocument | Change]) -> list[str]:
         """Make all the changes in order or, on a fault, none of them.
@@ -273,6 +296,8 @@ class Manifest:
             commit = Commit(connection, collection)
             for change in changes:
                 commit.make(change)
+            if not all(isinstance(change, OpenFile | CloseFile) for change in changes):
+                count_change(connection, collection)
             return list(commit.moved)
 
     def places(self, collection: str, document_id: str) -> list[Place]:
@@ -291,6 +316,7 @@ class Manifest:
                     DOCUMENTS.c.document_id == document_id,
                 )
             )
+            count_change(connection, collection)
 
     def count(self, collection: str) -> int:
         """How many documents a collection holds."""
@@ -305,3 +331,7 @@ class Manifest:
         with self._engine.connect() as connection:
             rows = connection.execute(_REVISIONS, wanted)
             return {row.document_id: row.revision for row in rows}
+
+    def _changes(self, collection: str) -> int:
+        with self._engine.connect() as connection:
+            return connection.scalar(_CHANGES, {"collection": collection}) or 0

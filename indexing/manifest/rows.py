@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from indexing.manifest.changes import Place, PutDocument
-from indexing.manifest.tables import BANDS, DOCUMENTS, FILES, SOURCES, UNFINISHED, UNSETTLED
+from indexing.manifest.tables import (
+    BANDS,
+    COLLECTIONS,
+    DOCUMENTS,
+    FILES,
+    SOURCES,
+    UNFINISHED,
+    UNSETTLED,
+)
 from rag.types import Document
 
 HAS_SOURCE = (
@@ -192,6 +200,17 @@ def put_mark(connection: Connection, collection: str, file: str, mark: str) -> N
 def delete_mark(connection: Connection, collection: str, file: str) -> None:
     """Delete what says that a file is indexed whole."""
     connection.execute(delete(FILES).where(FILES.c.collection == collection, FILES.c.file == file))
+
+
+def count_change(connection: Connection, collection: str) -> None:
+    """What readers see of a collection is another from now on, and its count of changes too."""
+    changed = (
+        update(COLLECTIONS)
+        .where(COLLECTIONS.c.collection == collection)
+        .values(changes=COLLECTIONS.c.changes + 1)
+    )
+    if not connection.execute(changed).rowcount:
+        connection.execute(insert(COLLECTIONS).values(collection=collection, changes=1))
 
 
 def _document(row: Row[tuple[object, ...]], sources: tuple[str, ...]) -> Document:

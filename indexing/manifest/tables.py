@@ -71,6 +71,12 @@ BANDS = Table(
     Column("document_id", String, primary_key=True),
     Index("bands_by_document", "collection", "document_id"),
 )
+COLLECTIONS = Table(
+    "collections",
+    METADATA,
+    Column("collection", String, primary_key=True),
+    Column("changes", BigInteger, nullable=False),  # how often what readers see was changed
+)
 QUOTES = Table(
     "quotes",
     METADATA,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from api.http.app import create_app
 from api.settings import Settings
 from api.state.opening import open_state
+from generation.deciding.judging import Judge
 from generation.money.budgets import Walls
 from generation.money.ledger import SqlLedger
 from indexing.identity import revision_of
@@ -59,6 +60,7 @@ class FakeAnswering:
 
     ledger: SqlLedger
     walls: Walls
+    judge: Judge = field(default_factory=lambda: Judge({}))
 
     async def close(self) -> None:
         self.ledger.close()

@@ -59,6 +59,7 @@ async def test_answer_is_the_json_of_the_design(client: httpx.AsyncClient) -> No
         },
         "cost": {"total_usd": "0.000000", "baseline_usd": "0.004310", "saved_usd": "0.004310"},
         "degraded_because": None,
+        "because": "",  # more than the design asks for: why this tier
     }
     assert [line["stage"] for line in lines] == ["retrieve", "compress", "generate"]
     assert all(set(line) == {"stage", "model", "usd", "ms"} for line in lines)

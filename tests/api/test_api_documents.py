@@ -88,6 +88,7 @@ async def test_forgetting_gives_proof_and_answers_forget_too(client: httpx.Async
         "documents_before": 2,
         "documents_after": 1,
         "found_after": 0,
+        "answers_removed": 0,
     }
     assert (await client.get("/v1/documents/refunds")).status_code == 404
     answer = (await client.post("/v1/answers", json={"question": "refunds"})).json()

@@ -159,7 +159,7 @@ def test_ask_json_is_the_answer_of_http(rag: Rag) -> None:
     answer = rag.json("ask", "refunds", "--max-context-tokens", "50")
     assert set(answer) == {
         "id", "status", "answer", "tier", "model", "confidence", "citations", "usage", "cost",
-        "degraded_because",
+        "degraded_because", "because",
     }  # fmt: skip
     assert rag.json("ask", "zebra")["status"] == "abstained"
 
@@ -189,7 +189,7 @@ def test_config_shows_settings_and_tiers(monkeypatch: pytest.MonkeyPatch) -> Non
     shown = Rag().json("config")
     assert shown["settings"]["server"]["port"] == 9
     assert {tier["tier"]: tier["live"] for tier in shown["tiers"]} == {
-        "cache": False,
+        "cache": True,
         "extractive": True,
         "local": False,
         "premium": False,

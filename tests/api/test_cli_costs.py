@@ -263,6 +263,6 @@ def test_without_matplotlib_it_says_how_to_get_it() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "error: matplotlib, which draws the plot of the costs, is not installed: "
+        "error: matplotlib, which draws the plot, is not installed: "
         "install it with `pip install 'thrifty-rag[evaluate]'`\n"
     )

@@ -108,6 +108,7 @@ async def made(tmp_path: Path, model: Any) -> AsyncIterator[Any]:
                 ),
                 "prices": PriceSettings(file=prices),
                 "answers": {"escalate_below": 0.7, "abstain_below": 0.01},
+                "reuse": {"enabled": False},  # the same is asked again and again
             } | groups
             settings = Settings(data_dir=tmp_path / "data", **chosen)
             application = build_around(settings, *model)

@@ -10,6 +10,7 @@ from contexts import chunks_of, hits_of, question
 from heard import Heard
 
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
+from generation.deciding.policy import PlainRule
 from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError, ProviderUnavailableError
 from rag.ports import Listener
@@ -70,7 +71,7 @@ async def asked(*tiers: Tiers, named: Tier | None = None, heard: Heard | None = 
     cascade = CascadeGenerator(
         [TierGenerator(one.tier, one) for one in tiers],
         WordCompressor(),
-        escalate_below=0.7,
+        PlainRule(escalate_below=0.7),
         abstain_below=0.35,
     )
     wanted = Question("How long do refunds take?", "help", tier=named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from contexts import chunks_of, context_of, hits_of, question
@@ -63,7 +64,8 @@ async def test_an_answer_with_its_citation() -> None:
 
 async def test_the_model_is_asked_with_the_prompt_and_on_whose_behalf() -> None:
     model = ScriptedModel(said("NO_ANSWER"))
-    await WrittenGenerator(model, "premium", 77, "local").generate(ASKED, HITS, CONTEXT, Heard())
+    escalated = replace(ASKED, escalated_from="local")
+    await WrittenGenerator(model, "premium", 77).generate(escalated, HITS, CONTEXT, Heard())
     (call,) = model.calls
     assert call.prompt == build_prompt(ASKED, CONTEXT)
     assert (call.question, call.tier, call.escalated_from) == (ASKED, "premium", "local")

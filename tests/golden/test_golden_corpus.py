@@ -82,7 +82,7 @@ async def ask_everything(folder: Path) -> Golden:
     }
     found = {}
     for row in QUESTIONS:
-        question = Question(row["question"], "help")
+        question = Question(row["question"], "help", is_fresh=True)
         tokens = application.settings.context.max_tokens
         hits = await application.pipeline.search(question, 10)
         context = await application.pipeline.context(question, tokens)
@@ -93,7 +93,7 @@ async def ask_everything(folder: Path) -> Golden:
     never_silent = build(Settings(data_dir=folder, answers=AnswerSettings(abstain_below=0)))
     asked = {}
     for row in QUESTIONS:
-        question = Question(row["question"], "help")
+        question = Question(row["question"], "help", is_fresh=True)
         forced = await never_silent.pipeline.answer(question, tokens)
         hits, context, answer = found[row["question"]]
         asked[row["question"]] = Asked(row, hits, context, answer, forced)

@@ -244,3 +244,33 @@ def test_a_quote_is_kept_until_it_is_taken(state_engine: Engine) -> None:
     assert quotes.take("other", ["/a", "/b"]) is None
     assert quotes.take("help", ["/a", "/b", "/a"]) == last
     assert quotes.take("help", ["/a", "/b"]) is None
+
+
+async def test_each_change_that_readers_could_see_is_counted(manifest: Manifest) -> None:
+    seen = [await manifest.changes("help")]
+    assert seen == [0]
+    own = DOCUMENT.sources[0]
+    for change in (
+        lambda: manifest.commit("help", [putting(DOCUMENT)]),
+        lambda: manifest.settle("help", ["doc_1"]),
+        lambda: manifest.commit("help", [AddPlace("doc_1", place("/docs/copy.pdf"))]),
+        lambda: manifest.commit("help", [OpenFile(own), RemoveSources((own,))]),
+        lambda: manifest.release("help", "doc_1"),
+        lambda: manifest.remove_document("help", "doc_1"),
+    ):
+        change()
+        seen.append(await manifest.changes("help"))
+        assert seen[-1] > seen[-2]
+    assert await manifest.changes("other") == 0
+
+
+async def test_what_readers_cannot_see_is_no_change(manifest: Manifest) -> None:
+    put(manifest)
+    before = await manifest.changes("help")
+    manifest.announce("help", ["doc_2"])
+    manifest.commit("help", [OpenFile("/docs/a.md"), CloseFile("/docs/a.md", "mark")])
+    manifest.settle("help", [])
+    bad = replace(DOCUMENT, document_id="doc_2", text=None)  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError):
+        manifest.commit("help", [RemoveSources(DOCUMENT.sources), putting(bad)])
+    assert await manifest.changes("help") == before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -288,3 +289,64 @@ class TestBill:
 
     def test_no_lines_cost_nothing(self) -> None:
         assert Cost((), None).total_usd == 0
+
+
+class Shelf:
+    """A Reuse with one answer, or none; it notes its calls among those of the stages."""
+
+    def __init__(self, stages: Stages, kept: Answer | None) -> None:
+        self._stages = stages
+        self.kept = kept
+
+    @asynccontextmanager
+    async def asking(self, question: Question, max_context_tokens: int) -> AsyncIterator[Shelf]:
+        self._stages.calls.append(("asking", question, max_context_tokens))
+        yield self
+        self._stages.calls.append(("done",))
+
+    async def keep(self, hits: Sequence[Hit], answer: Answer) -> None:
+        self._stages.calls.append(("keep", hits, answer))
+
+
+class TestReuse:
+    async def ask(
+        self, stages: Stages, kept: Answer | None = None, question: Question = QUESTION
+    ) -> Answer:
+        shelf = Shelf(stages, kept)
+        path = QuestionPipeline(
+            stages, stages, stages, stages, Limits(4_000, 7), ledger=stages, reuse=shelf
+        )
+        return await path.answer(question, 500)
+
+    async def test_a_kept_answer_reaches_no_stage_but_the_ledger(self) -> None:
+        kept = await answered(Stages())
+        stages = Stages()
+        answer = await self.ask(stages, kept)
+        assert stages.calls == [("asking", QUESTION, 500), ("record", QUESTION, answer), ("done",)]
+        assert (answer.tier, answer.text, answer.model) == ("cache", kept.text, "small")
+        assert answer.citations == kept.citations
+        assert answer.answer_id != kept.answer_id
+
+    async def test_it_costs_nothing_beside_the_baseline_that_it_had(self) -> None:
+        answer = await self.ask(Stages(), await answered(Stages()))
+        assert [(line.stage, line.usd) for line in answer.cost.lines] == [("reuse", Decimal(0))]
+        assert answer.cost.saved_usd == Decimal("0.005")
+        assert (answer.usage, answer.context_tokens) == (Usage(), 0)
+
+    async def test_a_fresh_answer_is_recorded_and_then_kept(self) -> None:
+        stages = Stages()
+        answer = await self.ask(stages)
+        assert [call[0] for call in stages.calls] == [
+            *("asking", "retrieve", "compress", "generate", "baseline", "record", "keep", "done")
+        ]
+        assert stages.calls[-2] == ("keep", [HIT], answer)
+        assert [line.stage for line in answer.cost.lines][:2] == ["reuse", "retrieve"]
+
+    async def test_a_named_tier_and_a_fresh_answer_pass_it_by(self) -> None:
+        kept = await answered(Stages())
+        for change in ({"tier": "local"}, {"is_fresh": True}):
+            stages = Stages()
+            question = dataclasses.replace(QUESTION, **change)  # type: ignore[arg-type]
+            assert (await self.ask(stages, kept, question)).tier == "local"
+            names = [call[0] for call in stages.calls]
+            assert names == ["retrieve", "compress", "generate", "baseline", "record"]

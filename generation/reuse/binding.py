@@ -1,0 +1,44 @@
+"""What an answer is bound to besides the words of its question, as hashes that are compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from rag.types import Answer, Hit, Question
+
+
+def binding_of(question: Question, max_context_tokens: int, made_by: str) -> str:
+    """Equal for questions that may share an answer if they ask the same.
+
+    `made_by` names all that answers are made by: models, prompt and settings.
+    """
+    filters = {name: sorted(values, key=repr) for name, values in question.filters.items()}
+    parts = [question.tenant, question.collection, filters, max_context_tokens, made_by]
+    return hash_of(parts)
+
+
+def evidence_of(hits: Sequence[Hit]) -> str:
+    """Equal for hits that say the same of the same documents, in whatever order.
+
+    The order moves with every word that comes into a collection; what stands there does not.
+    """
+    return hash_of(
+        sorted(
+            [hit.chunk.chunk_id, hit.chunk.revision, hit.chunk.version, hit.chunk.source]
+            for hit in hits
+        )
+    )
+
+
+def saying_of(answer: Answer) -> str:
+    """Equal for answers that say the same in the same words, from the same places."""
+    places = [[one.document_id, one.start, one.end] for one in answer.citations]
+    return hash_of([answer.text, places])
+
+
+def hash_of(parts: object) -> str:
+    """A hash of what JSON can hold; text may have lone surrogates."""
+    canonical = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
