@@ -13,13 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from api.deciding import CALIBRATION
+from api.deciding import CALIBRATION, read_calibration
 from api.outcomes import Outcome
+from api.settings import Settings
 from evaluation.measures.confidence import Rows, expected_calibration_error
 from generation.deciding import fitting
 from generation.deciding.asked import Asked
 from generation.deciding.chances import Traits, bundled_chances, traits_of
-from generation.deciding.fitting_routes import RoutingExample, fit_router
+from generation.deciding.fitting_routes import (
+    MIN_OF_EACH,
+    MIN_OUTCOMES,
+    RoutingExample,
+    fit_router,
+)
 from generation.deciding.risk import RiskLimit, limit_risk
 from generation.deciding.routing import Router
 from rag.errors import InputError
@@ -136,9 +142,11 @@ async def asked_of(
     ]
 
 
-def write_calibration(record: Mapping[str, Any], data_dir: Path) -> Path:
-    """Keep what was fitted, in one step. Raises InputError."""
+def write_calibration(fitted: Calibration, settings: Settings) -> Path:
+    """Keep what was fitted, in one step; what was refused stays as it was. Raises InputError."""
+    data_dir = settings.data_dir
     path = data_dir / CALIBRATION
+    record = _over(read_calibration(data_dir) or {}, fitted.record)
     partial = path.with_suffix(".part")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -147,6 +155,19 @@ def write_calibration(record: Mapping[str, Any], data_dir: Path) -> Path:
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): mend that") from None
     return path
+
+
+def _over(kept: Mapping[str, Any], fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """What was fitted now, and of what was kept that which it does not replace."""
+    new = {(one["tier"], one["collection"]) for one in fitted["calibrators"]}
+    old = [
+        one for one in kept.get("calibrators", ()) if (one["tier"], one["collection"]) not in new
+    ]
+    return {
+        **fitted,
+        "calibrators": [*old, *fitted["calibrators"]],
+        "router": fitted["router"] or kept.get("router"),
+    }
 
 
 def _parts(outcomes: Sequence[Outcome]) -> list[tuple[Tier, str]]:
@@ -183,9 +204,15 @@ async def _fit_router(
     outcomes: Sequence[Outcome], source: str, embedder: Embedder, seed: int
 ) -> tuple[Router | None, str]:
     """The router over the questions that are known, and why there is none."""
-    asked = _by_question([one for one in outcomes if one.question and one.tier != "extractive"])
+    written = [one for one in outcomes if one.tier != "extractive"]
+    if not written:
+        return None, "no outcome is of a model: there is nothing to route to"
+    asked = _by_question(_enough([one for one in written if one.question]))
     if not asked:
-        return None, "no outcome of a model names its question: give it, to fit the routing"
+        return None, (
+            f"no model has {MIN_OUTCOMES} outcomes that name their question, with {MIN_OF_EACH} "
+            "right and wrong ones: give more"
+        )
     examples = [
         RoutingExample(one, {told.tier: told.is_right for told in same})
         for one, same in zip(await asked_of(asked, embedder), asked.values(), strict=True)
@@ -194,6 +221,17 @@ async def _fit_router(
         return fit_router(examples, seed, embedder.fingerprint, source), ""
     except InputError as error:
         return None, str(error)
+
+
+def _enough(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those of tiers that have enough for a routing."""
+    found: list[Outcome] = []
+    for tier in TIERS:
+        mine = [one for one in outcomes if one.tier == tier]
+        right = sum(one.is_right for one in mine)
+        if len(mine) >= MIN_OUTCOMES and MIN_OF_EACH <= right <= len(mine) - MIN_OF_EACH:
+            found += mine
+    return found
 
 
 def _by_question(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:

@@ -50,9 +50,19 @@ def open_policy(settings: Settings, embedder: Embedder, costs: TierCosts) -> Pol
         Calibrator.from_record(bundled["holds_answer"]),
         traits_of(bundled) | _traits(fitted),
         embedder,
-        None if router is None else Router.from_record(router),
+        None if router is None else _router(router, embedder),
     )
     return ExpectedCost(estimator, costs, _price_of_error(settings), plain)
+
+
+def _router(record: dict[str, Any], embedder: Embedder) -> Router:
+    router = Router.from_record(record)
+    if router.embedding != embedder.fingerprint:
+        raise SettingsError(
+            f"the routing was fitted with the embedding model {router.embedding}, and "
+            f"{embedder.fingerprint} is in use: run rag calibrate again"
+        )
+    return router
 
 
 def read_calibration(data_dir: Path) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ def calibrate(
     if dry_run:
         print_note("nothing was kept: --dry-run was given")
     else:
-        path = write_calibration(fitted.record, settings.data_dir)
+        path = write_calibration(fitted, settings)
         print_note(f"kept in {path}: a service that runs uses it once it is started again")
 
 

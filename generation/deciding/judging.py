@@ -32,11 +32,15 @@ class Judge:
         self._told: set[str] = set()
 
     def drift(self) -> dict[str, float]:
-        """By tier, collection and signal, the population stability index of the latest answers."""
+        """By tier, collection and signal, the population stability index of the latest answers.
+
+        Nothing is told of fewer than a hundred answers, of which chance decides.
+        """
         return {
             f"{_name(key)}: {one.name}": one.index
             for key, watch in self._watches.items()
             for one in watch.report()
+            if one.seen >= _LOOK_EVERY
         }
 
     def judge(

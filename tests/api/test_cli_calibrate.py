@@ -90,6 +90,18 @@ def test_a_tier_with_too_little_is_refused_and_the_others_are_fitted() -> None:
     assert list(calibrators(Settings())) == [("local", "")]
 
 
+def test_what_is_refused_keeps_what_was_fitted_before() -> None:
+    assert invoke("calibrate", written(outcomes())).exit_code == 0
+    before = read_calibration(Settings().data_dir) or {}
+    rows = [row for row in outcomes(seed=5) if row["tier"] == "local"]
+    result = invoke("calibrate", written([{**row, "question": "the same"} for row in rows]))
+    assert result.exit_code == 0, result.output
+    after = read_calibration(Settings().data_dir) or {}
+    kept = {one["tier"]: one for one in after["calibrators"]}
+    assert kept["premium"] in before["calibrators"]
+    assert kept["local"] not in before["calibrators"]
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
