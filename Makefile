@@ -12,7 +12,8 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
 .PHONY: help demo serve test test-killed test-vllm lint types check clean fit bench bench-retrieval \
-	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-peers
+	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding \
+	bench-reuse bench-peers
 .NOTPARALLEL:  # two benchmarks at once would measure each other
 
 help:  ## What there is to make
@@ -45,7 +46,7 @@ types: $(VENV)/.installed-test  ## mypy, strict
 check: lint types test  ## All three
 
 # Every table and plot of docs/results.md, given the data.
-bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-peers  ## All below
+bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding bench-reuse bench-peers  ## All below
 
 bench-retrieval: $(VENV)/.installed-test .venv-peers/.installed  ## Search quality, and chunks against recursive splitters
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
@@ -77,12 +78,29 @@ bench-models: $(VENV)/.installed-test .venv-vllm/.installed  ## Budgets under lo
 	$(BIN)/python -m benchmarks.engine_overhead --data $(DATA)
 	$(BIN)/python -m benchmarks.model_serving --data $(DATA)
 
+bench-deciding: $(VENV)/.installed-test  ## Routing, calibration, choosing, what 1,000 answers cost
+	$(BIN)/python -m benchmarks.routing --data $(DATA)
+	$(BIN)/python -m benchmarks.calibration --data $(DATA)
+	$(BIN)/python -m benchmarks.choosing --data $(DATA)
+	$(BIN)/python -m benchmarks.thousand_answers --data $(DATA)
+	$(BIN)/python -m benchmarks.deciding_speed --data $(DATA)
+
+bench-reuse: $(VENV)/.installed-test  ## Same questions, attacks, the bound on errors, staleness
+	$(BIN)/python -m benchmarks.reuse_pairs --data $(DATA)
+	$(BIN)/python -m benchmarks.reuse_attacks --data $(DATA)
+	$(BIN)/python -m benchmarks.reuse_streams --data $(DATA)
+	$(BIN)/python -m benchmarks.reuse_bound --data $(DATA)
+	$(BIN)/python -m benchmarks.stale_reuse --data $(DATA)
+	$(BIN)/python -m benchmarks.reuse_lookup --data $(DATA)
+
 bench-peers: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
 	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
 
-fit: $(VENV)/.installed-test  ## Fit the weights of compression and of the confidence
+fit: $(VENV)/.installed-test  ## Fit the weights of compression, of confidence and of sameness
 	$(BIN)/python -m benchmarks.fit_usefulness --data $(DATA)
 	$(BIN)/python -m benchmarks.fit_confidence --data $(DATA)
+	$(BIN)/python -m benchmarks.fit_chances --data $(DATA)
+	$(BIN)/python -m benchmarks.fit_sameness --data $(DATA)
 
 clean:  ## Remove the environments and the demo's data
 	rm -rf $(VENV) .venv-peers .venv-readers .venv-vllm .rag

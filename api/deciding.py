@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from api.settings import Settings
 from generation.deciding.calibration import Calibrator
 from generation.deciding.chances import ChanceEstimator, Traits, bundled_chances, traits_of
 from generation.deciding.decision import Stakes
+from generation.deciding.dials import LEAST_ERROR_USD
 from generation.deciding.expected_cost import ExpectedCost
 from generation.deciding.policy import PlainRule, Policy
 from generation.deciding.price_of_error import (
@@ -30,7 +32,7 @@ CALIBRATION = "calibration.json"
 """In the data folder: what `rag calibrate` has fitted."""
 
 _START_ERROR_USD = 0.05
-"""Until a dial has seen some questions."""
+"""Until a floor of quality has seen some questions."""
 
 
 def open_policy(settings: Settings, embedder: Embedder, costs: TierCosts) -> Policy:
@@ -110,5 +112,6 @@ def _price_of_error(settings: Settings) -> PriceOfError:
     if chosen.quality_floor is not None:
         return DialledPrice(Floor(chosen.quality_floor), stakes)
     if chosen.usd_per_1000_answers is not None:
-        return DialledPrice(Allowance(chosen.usd_per_1000_answers), stakes)
+        careful = replace(stakes, error_usd=LEAST_ERROR_USD)  # nothing is spent before it is solved
+        return DialledPrice(Allowance(chosen.usd_per_1000_answers), careful)
     return StatedPrice(stakes, chosen.error_usd_of)

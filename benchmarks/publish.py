@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.publishing import money, quality, speed
+from benchmarks.publishing import deciding, money, quality, speed
 from benchmarks.publishing.markdown import Result
 from benchmarks.publishing.origins import origin, origins
 from benchmarks.publishing.plots import draw_plots
@@ -44,6 +44,17 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "budgets": money.budgets,
     "engine_overhead": money.engine_overhead,
     "model_serving": money.model_serving,
+    "routing": deciding.routing,
+    "calibration": deciding.calibration,
+    "choosing": deciding.choosing,
+    "thousand_answers": deciding.thousand_answers,
+    "deciding_speed": deciding.deciding_speed,
+    "reuse_pairs": deciding.reuse_pairs,
+    "reuse_attacks": deciding.reuse_attacks,
+    "reuse_streams": deciding.reuse_streams,
+    "reuse_bound": deciding.reuse_bound,
+    "stale_reuse": deciding.stale_reuse,
+    "reuse_lookup": deciding.reuse_lookup,
 }
 """Tables of one result each."""
 

@@ -44,7 +44,7 @@ from generation.reuse.bound import Bound
 
 STREAMS = 5
 THRESHOLDS = [round(0.6 + 0.005 * step, 3) for step in range(80)]
-LOOSER_LIMITS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+LOOSER_LIMITS = (0.08, 0.1, 0.12, 0.15, 0.18, 0.21, 0.23, 0.25, 0.28, 0.32, 0.36, 0.4, 0.45, 0.5)
 """Set beside `LIMITS` to compare at a given error among all questions."""
 Runs = Mapping[float, Sequence[Run]]
 """By limit, one a stream."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks.publishing import money
+from benchmarks.publishing import deciding, money
 from benchmarks.publishing.markdown import Result, Row, listed, share, table
 
 OURS = "Thrifty RAG"
@@ -279,4 +279,5 @@ _ROWS: dict[str, Callable[[Result], Iterator[Row]]] = {
     "http": _http,
     "citations": _citations,
     **money.ROWS,
+    **deciding.ROWS,
 }

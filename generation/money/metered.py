@@ -15,6 +15,7 @@ What is unknown counts, before a wall, as the most that it can be.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -79,7 +80,10 @@ class MeteredModel:
         return self._model.model
 
     async def stream(self, call: ModelCall) -> AsyncGenerator[ModelEvent, None]:
-        """As the model inside, with what it cost before its end or its error."""
+        """As the model inside, with what it cost before its end or its error.
+
+        The line is in the ledger when the stream is over.
+        """
         if_lost = await self._ledger.reserve(
             call,
             self._pricing.at_most_usd(call),
@@ -113,9 +117,12 @@ class MeteredModel:
             raise
         outcome: Outcome = "refused" if end.finish == "refused" else "done"
         line = running.end(outcome, self.model, end)
-        await self._ledger.settle(line)
-        yield _cost(line)
-        yield end
+        settling = asyncio.create_task(self._ledger.settle(line))
+        try:  # who is told of the end can begin with the answer while the ledger is written
+            yield _cost(line)
+            yield end
+        finally:
+            await settling
 
 
 @dataclass(frozen=True, slots=True)

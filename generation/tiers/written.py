@@ -78,11 +78,7 @@ class WrittenGenerator:
             return Generation(NOT_FOUND, (), 0.0, True, self._tier, self._model.model)
         written = _Written(listener)
         call = call_for(question, context, self._tier, self._max_output_tokens)
-        excerpts = excerpts_of(context)
-        end = await self._write(call, excerpts, written)
-        checked = await asyncio.to_thread(
-            check, question.text, written.text, excerpts, end.finish, written.logprobs
-        )
+        end, checked = await self._write(call, excerpts_of(context), written)
         if checked.is_empty:
             written.void()
         else:
@@ -91,10 +87,15 @@ class WrittenGenerator:
 
     async def _write(
         self, call: ModelCall, excerpts: Sequence[Excerpt], written: _Written
-    ) -> CallEnd:
-        """Has the answer written, and meanwhile reads the excerpts; its end tells how that went."""
+    ) -> tuple[CallEnd, Checked]:
+        """Has the answer written and checks it; tells how it ended.
+
+        The excerpts are read while the model writes, and the answer is checked while its stream is
+        closed and paid for.
+        """
         end: CallEnd | None = None
         reading: asyncio.Task[None] | None = None
+        checking: asyncio.Task[Checked] | None = None
         try:
             async with aclosing(self._model.stream(call)) as events:
                 async for event in events:
@@ -107,17 +108,18 @@ class WrittenGenerator:
                         written.listener.cost(event)
                     else:
                         end = event
+                        checking = asyncio.create_task(
+                            _check(call.question.text, written, excerpts, end, reading)
+                        )
         except BaseException:
             written.void()
             raise
-        if reading is not None:
-            await reading
-        if end is None:
+        if end is None or checking is None:
             written.void()
             raise ProviderReplyError(
                 f"the stream of {self._model.model} ended without an end: ask again"
             )
-        return end
+        return end, await checking
 
     def _generation(self, checked: Checked, end: CallEnd) -> Generation:
         reasons = [_WHY[finding] for finding in checked.findings if finding in _WHY]
@@ -133,6 +135,20 @@ class WrittenGenerator:
             degraded_because=told or None,
             signals=checked.signals,
         )
+
+
+async def _check(
+    question: str,
+    written: _Written,
+    excerpts: Sequence[Excerpt],
+    end: CallEnd,
+    reading: asyncio.Task[None] | None,
+) -> Checked:
+    if reading is not None:
+        await reading
+    return await asyncio.to_thread(
+        check, question, written.text, excerpts, end.finish, written.logprobs
+    )
 
 
 class _Written:

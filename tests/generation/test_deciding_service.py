@@ -73,14 +73,21 @@ async def test_the_plain_rule_says_why_too(made: Any) -> None:
 
 
 async def test_a_budget_dial_is_solved_from_the_questions_that_come(made: Any) -> None:
-    service = await made(decision=DecisionSettings(usd_per_1000_answers=0))
-    for _ in range(60):
+    service = await made(decision=DecisionSettings(usd_per_1000_answers=1_000))
+    for _ in range(40):
         service.local.replies.append(said(TRUE))
         service.premium.replies.append(said(TRUE))
-    answers = [await service.ask(question=f"{QUESTION} ({n})") for n in range(60)]
-    assert answers[-1]["tier"] == "extractive"
-    assert answers[-1]["cost"]["total_usd"] == "0.000000"
-    assert any(answer["tier"] != "extractive" for answer in answers[:25])
+    answers = [await service.ask(question=f"{QUESTION} ({n})") for n in range(40)]
+    tiers = [answer["tier"] for answer in answers]
+    assert set(tiers[:25]) == {"extractive"}  # nothing is spent before it is known for what
+    assert tiers[-1] != "extractive"
+
+
+async def test_a_budget_of_nothing_spends_nothing(made: Any) -> None:
+    service = await made(decision=DecisionSettings(usd_per_1000_answers=0))
+    answers = [await service.ask(question=f"{QUESTION} ({n})") for n in range(30)]
+    assert {answer["tier"] for answer in answers} == {"extractive"}
+    assert {answer["cost"]["total_usd"] for answer in answers} == {"0.000000"}
 
 
 @pytest.mark.parametrize(
