@@ -14,6 +14,7 @@ from api.models.outcomes import OutcomeIn
 from api.models.rows import read_rows
 from api.settings import Settings
 from api.state.opening import open_state
+from generation.deciding.feedback import Feedback
 from generation.money.amounts import to_usd
 from generation.money.tables import ANSWERS
 from rag.errors import InputError
@@ -39,10 +40,12 @@ class Outcome:
     usd: Decimal | None
 
 
-def opened_outcomes(path: Path, settings: Settings) -> list[Outcome]:
-    """As `read_outcomes`, from the state that the settings name."""
+def opened_outcomes(path: Path | None, settings: Settings) -> list[Outcome]:
+    """As `read_outcomes`, from the state that the settings name; None takes the feedback in it."""
     state = open_state(settings.data_dir, settings.state_url)
     try:
+        if path is None:
+            return _of_feedback(state)
         return read_outcomes(path, settings.collection, state)
     finally:
         state.dispose()
@@ -63,6 +66,21 @@ def read_outcomes(path: Path, collection: str, state: Engine) -> list[Outcome]:
     known = _answers([row.answer_id for _, row in rows if row.answer_id is not None], state)
     found = [_outcome(path, number, row, collection, known) for number, row in rows]
     return [one for one in found if one.tier != "cache"]
+
+
+def _of_feedback(state: Engine) -> list[Outcome]:
+    verdicts = Feedback(state).verdicts()
+    if not verdicts:
+        raise InputError(
+            "nobody has said of an answer whether it is right: send verdicts to /v1/feedback, or "
+            "give a file of outcomes"
+        )
+    known = _answers(list(verdicts), state)
+    return [
+        Outcome("", one.collection, one.tier, verdicts[name], one.confidence, one.signals, one.usd)
+        for name, one in known.items()
+        if one.tier != "cache"
+    ]
 
 
 @dataclass(frozen=True, slots=True)

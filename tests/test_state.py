@@ -28,6 +28,7 @@ from api.state.migrating import migrations
 from api.state.opening import HEAD, open_state
 from api.state.turn import turn
 from generation.batching.tables import METADATA as BATCHING_METADATA
+from generation.deciding.feedback import METADATA as FEEDBACK_METADATA
 from generation.money.tables import METADATA as MONEY_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
@@ -70,6 +71,7 @@ def differences(engine: Engine) -> list[object]:
             MONEY_METADATA,
             BATCHING_METADATA,
             REUSE_METADATA,
+            FEEDBACK_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 def calibrate(
     outcomes: Annotated[
-        Path,
-        typer.Argument(metavar="OUTCOMES.jsonl", help="One answer a line, and its verdict."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="OUTCOMES.jsonl",
+            help="One answer a line, and its verdict; by default the feedback that was given.",
+        ),
+    ] = None,
     *,
     plot: Annotated[
         Path | None,
@@ -67,7 +70,7 @@ def calibrate(
 
 
 async def _calibrate(
-    settings: Settings, outcomes: Path, max_error: float, seed: int
+    settings: Settings, outcomes: Path | None, max_error: float, seed: int
 ) -> Calibration:
     from api.build import embedding
     from api.calibrating import calibrate as fit
@@ -75,7 +78,8 @@ async def _calibrate(
 
     found = opened_outcomes(outcomes, settings)
     embedder, _, _ = embedding(settings)
-    return await fit(found, outcomes.name, embedder, max_error, seed)
+    source = "feedback" if outcomes is None else outcomes.name
+    return await fit(found, source, embedder, max_error, seed)
 
 
 def _as_json(fitted: Calibration) -> dict[str, Any]:

@@ -13,7 +13,17 @@ from api.http.middleware import Doorkeeper
 from api.http.service import make_service
 from api.models.inputs import DocumentsIn
 from api.models.output import ProblemOut
-from api.routes import answers, batches, costs, documents, jobs, operations, page, search
+from api.routes import (
+    answers,
+    batches,
+    costs,
+    documents,
+    feedback,
+    jobs,
+    operations,
+    page,
+    search,
+)
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -42,7 +52,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     app.state.service = service
     problems.install(app)
-    for room in (answers, batches, search, documents, jobs, costs, operations, page):
+    for room in (answers, feedback, batches, search, documents, jobs, costs, operations, page):
         app.include_router(room.router)
     page.install_assets(app)
     settings = application.settings.server

@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from api.cli.main import make_app
 from api.deciding import calibrators, read_calibration
 from api.settings import Settings
+from api.state.opening import open_state
+from generation.deciding.feedback import Feedback
+from generation.money.tables import ANSWERS
 
 TOPICS = {
     "easy": ("refunds", "opening hours", "the delivery"),
@@ -73,6 +76,35 @@ def test_confidence_means_more_afterwards_and_is_kept() -> None:
     record = read_calibration(Settings().data_dir) or {}
     assert record["source"] == "outcomes.jsonl"
     assert 0.3 < record["traits"]["local"]["sharpness"] <= 1
+
+
+def test_without_a_file_it_learns_from_the_feedback_that_was_given() -> None:
+    result = invoke("calibrate")
+    assert result.exit_code == 1
+    assert "nobody has said of an answer whether it is right" in result.stderr
+    state = open_state(Settings().data_dir)
+    rows = [row for row in outcomes() if row["tier"] == "local"]
+    answers = [
+        {
+            "answer_id": f"ans_{number}", "at": f"2026-11-01T00:00:{number:06d}", "tenant": "",
+            "key": "", "collection": "default", "tier": "local", "status": "answered",
+            "confidence": row["confidence"], "spent_pico_usd": 10**8, "baseline_pico_usd": 10**9,
+            "ms": 1.0, "because": "", "signals": json.dumps(row["signals"]),
+        }
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
+    with state.begin() as connection:
+        connection.execute(ANSWERS.insert(), answers)
+    feedback = Feedback(state)
+    for number, row in enumerate(rows):
+        feedback.record(f"ans_{number}", is_right=row["right"])
+    state.dispose()
+    result = invoke("calibrate", "--json")
+    assert result.exit_code == 0, result.output
+    (local,) = json.loads(result.stdout)["tiers"]
+    assert (local["tier"], local["outcomes"]) == ("local", 180)
+    assert local["ece_after"] < local["ece_before"]
+    assert (read_calibration(Settings().data_dir) or {})["source"] == "feedback"
 
 
 def test_a_dry_run_keeps_nothing() -> None:

@@ -18,6 +18,7 @@ from api.reusing import made_by
 from api.setting_groups import AnswerSettings, LogSettings, RetrievalSettings, ReuseSettings
 from api.settings import Settings
 from evaluation.questions import EvaluationQuestion
+from generation.deciding.feedback import Feedback
 from generation.reuse.tables import KEPT_ANSWERS
 
 QUESTION = "How many business days does a refund take?"
@@ -165,3 +166,38 @@ def test_what_can_change_an_answer_changes_what_it_is_bound_to(tmp_path: Path) -
         made_by(Settings(data_dir=tmp_path, answers=AnswerSettings(abstain_below=0.5)), ["model"]),
     ]
     assert len({bound, *others}) == 4
+
+
+class TestFeedback:
+    async def test_what_is_said_to_be_wrong_is_not_given_again(self, service: Service) -> None:
+        first = await service.ask()
+        again = await service.ask()
+        assert again["tier"] == "cache"
+        told = {"answer_id": again["id"], "verdict": "wrong"}
+        response = await service.client.post("/v1/feedback", json=told)
+        assert (response.status_code, response.json()) == (200, told)
+        assert service.kept == 0
+        assert (await service.ask())["tier"] == first["tier"] != "cache"
+
+    async def test_the_last_verdict_is_the_one_that_is_kept(self, service: Service) -> None:
+        answer = await service.ask()
+        for verdict in ("wrong", "right"):
+            told = {"answer_id": answer["id"], "verdict": verdict}
+            assert (await service.client.post("/v1/feedback", json=told)).status_code == 200
+        assert Feedback(service.application.state).verdicts() == {answer["id"]: True}
+
+    @pytest.mark.parametrize(
+        ("told", "status", "detail"),
+        [
+            ({"answer_id": "ans_nobody", "verdict": "right"}, 404, "there is no answer"),
+            ({"answer_id": "ans_1", "verdict": "perhaps"}, 422, "'right' or 'wrong'"),
+            ({"verdict": "right"}, 422, "answer_id"),
+            ({"answer_id": "ans_1", "verdict": "right", "stars": 5}, 422, "no such field"),
+        ],
+    )
+    async def test_a_verdict_that_does_not_fit_is_told(
+        self, service: Service, told: dict[str, Any], status: int, detail: str
+    ) -> None:
+        response = await service.client.post("/v1/feedback", json=told)
+        assert response.status_code == status
+        assert detail in response.text
