@@ -170,7 +170,7 @@ def stale_reuse(result: Result) -> str:
     """What came of answers whose documents changed."""
     rows = [
         ["Questions", f"{result['questions']:,}"],
-        ["Changes of documents between them", f"{sum(result['changes']['edits'].values()):,}"],
+        ["Changes of documents between them", f"{result['changes']['edits']:,}"],
         ["Given again", f"{result['given again']:,}"],
         ["of these in other words", f"{result['given again in other words']:,}"],
         ["that rest on what had changed or was gone", f"{result['stale']:,}"],
