@@ -151,7 +151,8 @@ def test_openapi_describes_every_route(application: FakeApplication) -> None:
     assert set(document["paths"]) == {
         "/v1/answers", "/v1/search", "/v1/context", "/v1/documents",
         "/v1/documents/{document_id}", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/retry",
-        "/v1/costs", "/v1/batches", "/v1/batches/{batch_id}", "/health", "/ready", "/metrics",
+        "/v1/costs", "/v1/batches", "/v1/batches/{batch_id}", "/v1/feedback", "/health", "/ready",
+        "/metrics",
     }  # fmt: skip
     schemas = document["components"]["schemas"]
     named = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
