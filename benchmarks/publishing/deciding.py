@@ -303,15 +303,16 @@ def _reuse_attacks(result: Result) -> Iterator[Row]:
 
 
 def _reuse_streams(result: Result) -> Iterator[Row]:
+    """Beside the cosine that comes nearest to the whole limit, which ours does not use up."""
     one = result["limits"]["0.02"]
-    times = one["times_at_our_error"]
+    ours, cosine = one["ours"], one["cosine_at_the_limit"]
     yield Row(
-        "Hits at a limit of 2% on a stream of banking77, beside a cosine at the same error",
-        f"{one['ours']['hits']:,.0f}, {one['ours']['wrong_share']:.2%} wrong",
-        f"cosine {one['cosine_at_our_error']['hits']:,.0f}; at the limit "
-        f"{one['cosine_at_the_limit']['hits']:,.0f}; vCache {one['vcache']['hits']:,.0f}",
+        "Hits at a limit of 2% on a stream of banking77, beside a cosine tuned in hindsight",
+        f"{ours['hits']:,.0f}, {ours['wrong_share']:.2%} wrong",
+        f"cosine {cosine['hits']:,.0f}, {cosine['wrong_share']:.2%} wrong; vCache "
+        f"{one['vcache']['hits']:,.0f}, {one['vcache']['wrong_share']:.2%}",
         f"at least {_TIMES_COSINE} times",
-        times is None or times >= _TIMES_COSINE,
+        one["times_at_the_limit"] >= _TIMES_COSINE,
     )
 
 
