@@ -42,7 +42,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
 @pytest.fixture
 async def vllm_model(vllm: VllmServer) -> AsyncIterator[OpenAIChatModel]:
     """Our client of the server."""
-    model = OpenAIChatModel(vllm.url, MODEL, None, provider="vllm", timeout_s=30)
+    model = OpenAIChatModel(vllm.url, MODEL, None, provider="vllm", timeout_s=300)
     yield model
     await model.close()
 

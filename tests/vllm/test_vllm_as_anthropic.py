@@ -16,7 +16,7 @@ CONTEXT = "The tower stands in the old town, and it has three hundred steps. " *
 
 @pytest.fixture
 async def anthropic_model(vllm: VllmServer) -> AsyncIterator[AnthropicModel]:
-    model = AnthropicModel(vllm.url, MODEL, KEY, timeout_s=30)
+    model = AnthropicModel(vllm.url, MODEL, KEY, timeout_s=300)
     yield model
     await model.close()
 
