@@ -11,9 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
-.PHONY: help demo serve test test-killed test-vllm lint types check clean fit bench bench-retrieval \
+.PHONY: help demo serve test test-browser test-killed test-vllm lint types check clean fit bench bench-retrieval \
 	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding \
-	bench-reuse bench-peers
+	bench-reuse bench-experiments bench-peers
 .NOTPARALLEL:  # two benchmarks at once would measure each other
 
 help:  ## What there is to make
@@ -27,13 +27,16 @@ demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1
 serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
-test: $(VENV)/.installed-test  ## The suite, but for its two slow parts
-	$(BIN)/python -m pytest --ignore=tests/killed --ignore=tests/vllm
+test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its three slow parts
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/killed --ignore=tests/vllm
+
+test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: two minutes
+	$(BIN)/python -m pytest tests/browser
 
 test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
 	$(BIN)/python -m pytest tests/killed -s
 
-test-vllm: $(VENV)/.installed-test .venv-vllm/.installed  ## Our clients against the real vLLM server: some minutes
+test-vllm: $(VENV)/.installed-test .venv-vllm/.installed  ## Our clients and the LoRA recipe against the real vLLM server: some minutes
 	$(BIN)/python -m pytest tests/vllm --timeout 400
 
 lint: $(VENV)/.installed-test  ## ruff: rules and format
@@ -46,7 +49,7 @@ types: $(VENV)/.installed-test  ## mypy, strict
 check: lint types test  ## All three
 
 # Every table and plot of docs/results.md, given the data.
-bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding bench-reuse bench-peers  ## All below
+bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding bench-reuse bench-experiments bench-peers  ## All below
 
 bench-retrieval: $(VENV)/.installed-test .venv-peers/.installed  ## Search quality, and chunks against recursive splitters
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
@@ -84,6 +87,7 @@ bench-deciding: $(VENV)/.installed-test  ## Routing, calibration, choosing, what
 	$(BIN)/python -m benchmarks.choosing --data $(DATA)
 	$(BIN)/python -m benchmarks.thousand_answers --data $(DATA)
 	$(BIN)/python -m benchmarks.deciding_speed --data $(DATA)
+	$(BIN)/python -m benchmarks.batch_allocation --data $(DATA)
 
 bench-reuse: $(VENV)/.installed-test  ## Same questions, attacks, the bound on errors, staleness
 	$(BIN)/python -m benchmarks.reuse_pairs --data $(DATA)
@@ -92,6 +96,9 @@ bench-reuse: $(VENV)/.installed-test  ## Same questions, attacks, the bound on e
 	$(BIN)/python -m benchmarks.reuse_bound --data $(DATA)
 	$(BIN)/python -m benchmarks.stale_reuse --data $(DATA)
 	$(BIN)/python -m benchmarks.reuse_lookup --data $(DATA)
+
+bench-experiments: $(VENV)/.installed-test  ## How often experiments err, and how soon they end
+	$(BIN)/python -m benchmarks.experiments
 
 bench-peers: $(VENV)/.installed-test .venv-peers/.installed  ## Against LlamaIndex, txtai and Haystack
 	$(BIN)/python -m benchmarks.compare_peers --data $(DATA)
@@ -134,6 +141,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-readers
 	.venv-readers/bin/pip install --quiet -r benchmarks/peers/readers.txt
 	@touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then npm ci --prefix tests/clients --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm: the tests of the JavaScript client are skipped"; fi
 
 .venv-vllm/.installed: tests/vllm/requirements.txt
 	@echo "Installing the vLLM server for CPU (2.5 GB on disk, once) ..."

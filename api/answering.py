@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from api.deciding import calibrators, open_policy
+from api.deciding import Deciding, calibrators, typical_usage
 from api.model_settings import ModelSettings, WallSettings
 from api.settings import Settings
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
 from generation.deciding.confidence import LogisticConfidence
 from generation.deciding.judging import Judge
 from generation.deciding.tier_costs import TierCost, TierCosts
+from generation.distilling.learning import LearningGenerator, LessonWriter
 from generation.money.baseline import PremiumBaseline
 from generation.money.budgets import Limits, Walls
 from generation.money.gpu import GpuPricing
@@ -37,8 +38,8 @@ from generation.providers.openai_chat import OPENAI_URL, OpenAIChatModel
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.tiers.written import WrittenGenerator
 from rag.errors import SettingsError
-from rag.ports import Compressor, Embedder, LanguageModel, Pricing, TokenCounter
-from rag.types import Tier, Usage
+from rag.ports import Compressor, LanguageModel, Pricing, TokenCounter
+from rag.types import Tier
 
 ANTHROPIC = "anthropic"
 _ADDRESSES = {"openai": OPENAI_URL, ANTHROPIC: ANTHROPIC_URL}
@@ -48,8 +49,8 @@ call fails with a line on the bill, and is not cut off by the clock."""
 _LONGEST_WAIT_SHARE = 0.5
 """Of a call's time: how long it waits for others to give back what they reserved."""
 
-_PROMPT_TOKENS, _TYPICAL_OUTPUT_TOKENS, _TYPICAL_SECONDS = 350, 120, 2.0
-"""Of an answer, until some were made; the prompt without its context."""
+_TYPICAL_SECONDS = 2.0
+"""Of an answer, until some were made."""
 
 Adapter = OpenAIChatModel | AnthropicModel
 
@@ -71,10 +72,16 @@ class Answering:
     adapters: Sequence[Adapter]
 
     async def close(self) -> None:
-        """Close the connections, and write what is still to be written."""
+        """Close the connections."""
         for adapter in self.adapters:
             await adapter.close()
-        self.ledger.close()
+
+
+def open_ledger(settings: Settings, state: Engine) -> SqlLedger:
+    """The ledger, and the walls before it."""
+    ledger = SqlLedger(state, walls_of(settings))
+    ledger.settle_lost()  # what processes that died have left
+    return ledger
 
 
 def quoting(settings: Settings) -> ExtractiveGenerator:
@@ -84,28 +91,30 @@ def quoting(settings: Settings) -> ExtractiveGenerator:
 
 def open_answering(
     settings: Settings,
-    state: Engine,
+    ledger: SqlLedger,
     compressor: Compressor,
     counter: TokenCounter,
-    embedder: Embedder,
+    deciding: Deciding,
+    *,
+    learning: LessonWriter,
 ) -> Answering:
-    """All tiers that the settings turn on; `embedder` is that of questions.
+    """All tiers that the settings turn on.
+
+    `learning` keeps what the premium tier teaches.
 
     Raises MissingExtraError without the clients, SettingsError for a model without a key or a
     price, and for a file of prices that cannot be used.
     """
     prices = open_prices(settings)
-    walls = walls_of(settings)
-    ledger = SqlLedger(state, walls)
-    ledger.settle_lost()  # what processes that died have left
     adapters: list[Adapter] = []
+    own = settings.answers.instructions
     quotes = quoting(settings)
     tiers = [TierGenerator("extractive", quotes)]
     if settings.local.base_url is not None:
         model, adapter = _local(settings, ledger)
         adapters.append(adapter)
         output = settings.local.max_output_tokens
-        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output)))
+        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, own)))
     if settings.premium.model is not None:
         chosen = settings.premium.models()
         paid = [_premium(one, settings, prices, ledger, counter) for one in chosen]
@@ -113,18 +122,20 @@ def open_answering(
         models = [(bounded, pricing) for bounded, pricing, _ in paid]
         model = models[0][0] if len(models) == 1 else FailoverModel(models)
         output = settings.premium.max_output_tokens
-        tiers.append(TierGenerator("premium", WrittenGenerator(model, "premium", output)))
+        premium = WrittenGenerator(model, "premium", output, own)
+        tiers.append(TierGenerator("premium", LearningGenerator(premium, learning, own)))
     judge = Judge(calibrators(settings))
     costs = TierCosts(_taken_for(settings, prices))
     generator = CascadeGenerator(
         tiers,
         compressor,
-        open_policy(settings, embedder, costs),
+        deciding.policy(costs),
         settings.answers.abstain_below,
         judge=judge,
         costs=costs,
     )
     baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
+    walls = walls_of(settings)
     return Answering(generator, quotes, judge, baseline, prices, ledger, walls, adapters)
 
 
@@ -135,12 +146,7 @@ def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:
     chosen = settings.premium
     price = None if chosen.model is None else prices.price(chosen.provider, chosen.model)
     if price is not None:
-        usd = price.cost_usd(
-            Usage(
-                input_tokens=_PROMPT_TOKENS + settings.context.max_tokens // 2,
-                output_tokens=_TYPICAL_OUTPUT_TOKENS,
-            )
-        )
+        usd = price.cost_usd(typical_usage(settings))
         found["premium"] = TierCost(float(usd or 0), _TYPICAL_SECONDS)
     return found
 

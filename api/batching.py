@@ -6,21 +6,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-
 from api.answering import ANTHROPIC, Answering, address_of, key_of
+from api.deciding import typical_usage
 from api.model_settings import ModelSettings
+from api.paths import Path, Shared, limits_of
 from api.settings import Settings
 from api.state.turn import turn
 from generation.batching.asking import BatchAsking
 from generation.batching.batches import QuestionBatches
+from generation.batching.choosing import ASKED, BatchChoosing
 from generation.batching.collecting import Collecting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecords
+from generation.deciding.cascade import CascadeGenerator, TierGenerator
+from generation.deciding.policy import PlainRule
+from generation.deciding.tier_costs import TierCost, TierCosts
+from generation.money.price_table import PriceTable
 from generation.money.token_pricing import TokenPricing, input_tokens_at_most, output_factor_of
 from rag.errors import InputError, SettingsError
-from rag.pipeline import Limits
-from rag.ports import Compressor, Retriever, Revisions, TokenCounter
+from rag.ports import Compressor, TokenCounter
+from rag.types import Tier
 
 if TYPE_CHECKING:
     from generation.providers.anthropic_batches import AnthropicBatches
@@ -39,43 +44,54 @@ class Batching:
         await self.endpoint.close()
 
 
-def open_batching(
-    settings: Settings,
-    state: Engine,
-    *,
-    retriever: Retriever,
-    compressor: Compressor,
-    counter: TokenCounter,
-    revisions: Revisions,
-    answering: Answering,
-    limits: Limits,
-) -> Batching:
+def open_batching(settings: Settings, shared: Shared, path: Path) -> Batching:
     """Batches by these settings. It opens no connection, and needs no model to be named."""
-    endpoint = LazyAsking(settings, answering, counter)
-    records = BatchRecords(state)
+    answering, abstain_below = path.answering, settings.answers.abstain_below
+    endpoint = LazyAsking(settings, answering, shared.counter)
+    records = BatchRecords(shared.state)
+    deciding = path.deciding
+    costs = TierCosts(_taken_for(settings, answering.prices))
     batches = QuestionBatches(
         gathering=Gathering(
-            retriever=retriever,
-            compressor=compressor,
-            quoting=answering.quoting,
+            retriever=path.retriever,
+            compressor=path.compressor,
+            quoting=_judged_quotes(answering, path.compressor, deciding.plain, abstain_below),
             baseline=answering.baseline,
-            limits=limits,
+            limits=limits_of(settings),
             max_context_tokens=settings.context.max_tokens,
         ),
+        choosing=BatchChoosing(deciding.policy(costs), deciding.chances, abstain_below),
         open_asking=endpoint.open,
         collecting=Collecting(
             records=records,
-            ledger=answering.ledger,
-            revisions=revisions,
-            compressor=compressor,
+            ledger=shared.ledger,
+            revisions=shared.manifest,
+            compressor=path.compressor,
             baseline=answering.baseline,
-            abstain_below=settings.answers.abstain_below,
+            judge=answering.judge,
+            costs=costs,
+            abstain_below=abstain_below,
         ),
         records=records,
-        escalate_below=settings.answers.escalate_below,
-        turn=partial(turn, state),
+        turn=partial(turn, shared.state),
     )
     return Batching(batches, endpoint)
+
+
+def _judged_quotes(
+    answering: Answering, compressor: Compressor, plain: PlainRule, abstain_below: float
+) -> CascadeGenerator:
+    """The quotes with the confidence that they have anywhere."""
+    quoting = TierGenerator("extractive", answering.quoting)
+    return CascadeGenerator([quoting], compressor, plain, abstain_below, judge=answering.judge)
+
+
+def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:
+    """What an answer of a batch is taken to cost before the first one was made; nobody waits."""
+    chosen = settings.premium
+    price = None if chosen.model is None else prices.batch_price(chosen.provider, chosen.model)
+    usd = None if price is None else price.cost_usd(typical_usage(settings))
+    return {ASKED: TierCost(float(usd or 0), 0.0)}
 
 
 class LazyAsking:
@@ -119,7 +135,8 @@ class LazyAsking:
             output_factor_of(provider),
         )
         ledger = self._answering.ledger
-        return BatchAsking(endpoint, pricing, ledger, chosen.max_output_tokens), endpoint
+        own = self._settings.answers.instructions
+        return BatchAsking(endpoint, pricing, ledger, chosen.max_output_tokens, own), endpoint
 
 
 def _endpoint(chosen: ModelSettings, timeout_s: float) -> OpenAIBatches | AnthropicBatches:

@@ -8,17 +8,18 @@ from importlib.util import find_spec
 
 from sqlalchemy import Engine
 
-from api.answering import Answering, open_answering, open_prices, quoting
+from api.answering import Answering, open_ledger
 from api.batching import Batching, open_batching
-from api.reusing import drop_answers, open_entries, open_reuse
+from api.distilling import open_lesson_writer, open_lessons
+from api.experimenting import Experimenting, open_experiment
+from api.paths import Shared, open_path, open_reranker, require_models
+from api.reusing import drop_answers, open_entries
 from api.settings import Settings
 from api.state.opening import open_state
 from api.state.room import check_room
 from api.state.turn import turn
-from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
-from compression.usefulness import Usefulness
-from generation.money.baseline import PremiumBaseline
+from generation.distilling.learning import LessonWriter
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
@@ -35,17 +36,7 @@ from indexing.readers.limits import READERS_VERSION, ReadLimits
 from indexing.readers.workers import WorkerReader
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.errors import MissingExtraError, SettingsError
-from rag.pipeline import Limits, QuestionPipeline
-from rag.ports import Chunker, ChunkStore, Embedder, Reranker, Retriever, Revisions, Tokenizer
-from retrieval.hybrid import HybridRetriever
-from retrieval.reranking import RerankingRetriever
-from retrieval.versions import NewestFirstRetriever
-
-MODELS_INSTALL = (
-    "pip install torch==2.13.0 sentence-transformers "
-    "--extra-index-url https://download.pytorch.org/whl/cpu"
-)
-
+from rag.ports import Answerer, Chunker, ChunkStore, Embedder, Retriever, Tokenizer
 
 SERVER_INSTALL = "pip install 'thrifty-rag[server]'"
 
@@ -55,19 +46,26 @@ class Application:
     """Everything that a door needs, ready to use."""
 
     settings: Settings
-    pipeline: QuestionPipeline
+    pipeline: Answerer
+    retriever: Retriever
     ingestion: IngestionPipeline
     manifest: Manifest
     state: Engine
     store: ChunkStore
     loader: SourceLoader
     answering: Answering
+    experimenting: Experimenting | None
+    learning: LessonWriter
     batching: Batching
 
     async def close(self) -> None:
         """Write everything to disk and let go of it."""
         await self.batching.close()
         await self.answering.close()
+        if self.experimenting is not None:
+            await self.experimenting.close()
+        await self.learning.close()
+        self.answering.ledger.close()
         await self.loader.close()
         await self.store.close()
         self.state.dispose()
@@ -93,20 +91,18 @@ def build_around(
     state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
     store = open_store(settings, embedder)
-    asking = RememberingEmbedder(BatchingEmbedder(embedder))
-    retriever = _retriever(settings, asking, store, manifest, reranker)
-    counter = TiktokenCounter()
-    compressor = _compressor(settings, counter)
-    answering = open_answering(settings, state, compressor, counter, asking)
-    pipeline = QuestionPipeline(
-        retriever,
-        compressor,
-        answering.generator,
-        answering.baseline,
-        _limits(settings),
-        ledger=answering.ledger,
-        reuse=open_reuse(settings, state, retriever, asking, manifest),
+    lessons = open_lessons(settings, state)
+    shared = Shared(
+        state=state,
+        store=store,
+        manifest=manifest,
+        embedder=RememberingEmbedder(BatchingEmbedder(embedder)),
+        counter=TiktokenCounter(),
+        ledger=open_ledger(settings, state),
+        learning=open_lesson_writer(settings, lessons, manifest),
     )
+    path = open_path(settings, shared, reranker)
+    experimenting = open_experiment(settings, shared, path, reranker)
     reader, loader = _loading(settings, chunker)
     parts = Parts(
         reader=reader,
@@ -118,28 +114,22 @@ def build_around(
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
-        drop_answers=partial(drop_answers, open_entries(settings, state)),
+        drop_answers=partial(drop_answers, [open_entries(settings, state), lessons]),
         turns=Turns(partial(turn, state)),
     )
     return Application(
         settings=settings,
-        pipeline=pipeline,
+        pipeline=path.pipeline if experimenting is None else experimenting.pipeline,
+        retriever=path.retriever,
         ingestion=IngestionPipeline(parts),
         manifest=manifest,
         state=state,
         store=store,
         loader=loader,
-        answering=answering,
-        batching=open_batching(
-            settings,
-            state,
-            retriever=retriever,
-            compressor=compressor,
-            counter=counter,
-            revisions=manifest,
-            answering=answering,
-            limits=_limits(settings),
-        ),
+        answering=path.answering,
+        experimenting=experimenting,
+        learning=shared.learning,
+        batching=open_batching(settings, shared, path),
     )
 
 
@@ -205,7 +195,7 @@ def embedding(settings: Settings) -> tuple[Embedder, Tokenizer, int]:
 
         packaged = PackagedEmbedder(settings.data_dir / "models", threads)
         return packaged, PackagedTokenizer(), MODEL_TOKENS - SPECIAL_TOKENS
-    _require_models("RAG_EMBEDDING__MODEL")
+    require_models("RAG_EMBEDDING__MODEL")
     from indexing.embedding.named import NamedEmbedder
 
     named = NamedEmbedder(settings.embedding.model)
@@ -226,67 +216,3 @@ def chunk_tokens(settings: Settings, model_tokens: int) -> int:
             f"{model_tokens:,}: lower it"
         )
     return wanted
-
-
-def open_reranker(settings: Settings) -> Reranker | None:
-    """The reranker that the settings name; None when they name none.
-
-    Raises MissingExtraError and ModelError.
-    """
-    if settings.retrieval.reranker is None:
-        return None
-    _require_models("RAG_RETRIEVAL__RERANKER")
-    from retrieval.cross_encoder import CrossEncoderReranker
-
-    return CrossEncoderReranker(settings.retrieval.reranker)
-
-
-def quoting_pipeline(
-    settings: Settings,
-    embedder: Embedder,
-    store: ChunkStore,
-    revisions: Revisions,
-    reranker: Reranker | None,
-) -> QuestionPipeline:
-    """The path from question to quote by these settings, over parts that are open already.
-
-    For trials: it calls no language model, and its answers are not recorded.
-    """
-    counter = TiktokenCounter()
-    return QuestionPipeline(
-        _retriever(settings, BatchingEmbedder(embedder), store, revisions, reranker),
-        _compressor(settings, counter),
-        quoting(settings),
-        PremiumBaseline(
-            counter, settings.baseline.model, settings.baseline.chunks, open_prices(settings)
-        ),
-        _limits(settings),
-    )
-
-
-def _compressor(settings: Settings, counter: TiktokenCounter) -> BudgetCompressor:
-    return BudgetCompressor(counter, Usefulness.bundled(), settings.context.min_usefulness)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.answers.max_question_chars, settings.retrieval.chunks)
-
-
-def _retriever(
-    settings: Settings,
-    embedder: Embedder,
-    store: ChunkStore,
-    revisions: Revisions,
-    reranker: Reranker | None,
-) -> Retriever:
-    chosen = settings.retrieval
-    hybrid = HybridRetriever(embedder, store, revisions, chosen.candidates, chosen.dense_share)
-    if reranker is None:
-        return NewestFirstRetriever(hybrid)
-    # outermost, since a reranker gives versions of one text the same score
-    return NewestFirstRetriever(RerankingRetriever(hybrid, reranker))
-
-
-def _require_models(setting: str) -> None:
-    if find_spec("sentence_transformers") is None:
-        raise MissingExtraError(f"sentence-transformers, which {setting} needs,", MODELS_INSTALL)

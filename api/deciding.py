@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Engine
 
 from api.settings import Settings
 from generation.deciding.calibration import Calibrator
@@ -24,28 +26,43 @@ from generation.deciding.price_of_error import (
 )
 from generation.deciding.routing import Router
 from generation.deciding.tier_costs import TierCosts
+from generation.deciding.traffic import KeptTraffic
 from rag.errors import SettingsError
 from rag.ports import Embedder
-from rag.types import Tier
+from rag.types import Tier, Usage
 
 CALIBRATION = "calibration.json"
 """In the data folder: what `rag calibrate` has fitted."""
 
 _START_ERROR_USD = 0.05
 """Until a floor of quality has seen some questions."""
+_PROMPT_TOKENS, _OUTPUT_TOKENS = 350, 120
+"""Of a typical call; the prompt without its context."""
 
 
-def open_policy(settings: Settings, embedder: Embedder, costs: TierCosts) -> Policy:
-    """The plain rule, unless the settings say what an error costs.
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What all decisions share. `price_of_error` is None where the settings tell of none."""
 
-    Raises SettingsError for a calibration that cannot be read.
+    chances: ChanceEstimator
+    price_of_error: PriceOfError | None
+    plain: PlainRule
+
+    def policy(self, costs: TierCosts) -> Policy:
+        """The plain rule, unless the settings say what an error costs."""
+        if self.price_of_error is None:
+            return self.plain
+        return ExpectedCost(self.chances, costs, self.price_of_error, self.plain)
+
+
+def open_deciding(settings: Settings, embedder: Embedder, state: Engine) -> Deciding:
+    """By these settings; where they say what an error costs, also by what was fitted to outcomes.
+
+    What a dial has solved is kept in the `state`. Raises SettingsError for a calibration that
+    cannot be used, StateError.
     """
-    plain = PlainRule(settings.answers.escalate_below)
-    chosen = settings.decision
-    dials = (chosen.error_usd, chosen.quality_floor, chosen.usd_per_1000_answers)
-    if all(dial is None for dial in dials):
-        return plain
-    fitted = read_calibration(settings.data_dir) or {}
+    price_of_error = _price_of_error(settings, KeptTraffic(state))
+    fitted = {} if price_of_error is None else read_calibration(settings.data_dir) or {}
     bundled = bundled_chances()
     router = fitted.get("router")
     estimator = ChanceEstimator(
@@ -54,7 +71,7 @@ def open_policy(settings: Settings, embedder: Embedder, costs: TierCosts) -> Pol
         embedder,
         None if router is None else _router(router, embedder),
     )
-    return ExpectedCost(estimator, costs, _price_of_error(settings), plain)
+    return Deciding(estimator, price_of_error, PlainRule(settings.answers.escalate_below))
 
 
 def _router(record: dict[str, Any], embedder: Embedder) -> Router:
@@ -65,6 +82,14 @@ def _router(record: dict[str, Any], embedder: Embedder) -> Router:
             f"{embedder.fingerprint} is in use: run rag calibrate again"
         )
     return router
+
+
+def typical_usage(settings: Settings) -> Usage:
+    """What a call is taken to read and write until some were made."""
+    return Usage(
+        input_tokens=_PROMPT_TOKENS + settings.context.max_tokens // 2,
+        output_tokens=_OUTPUT_TOKENS,
+    )
 
 
 def read_calibration(data_dir: Path) -> dict[str, Any] | None:
@@ -102,16 +127,19 @@ def _traits(fitted: Mapping[str, Any]) -> dict[Tier, Traits]:
     return traits_of(fitted) if "traits" in fitted else {}
 
 
-def _price_of_error(settings: Settings) -> PriceOfError:
+def _price_of_error(settings: Settings, kept: KeptTraffic | None) -> PriceOfError | None:
     chosen = settings.decision
+    dials = (chosen.error_usd, chosen.quality_floor, chosen.usd_per_1000_answers)
+    if all(dial is None for dial in dials):
+        return None
     stakes = Stakes(
         error_usd=chosen.error_usd or _START_ERROR_USD,
         wait_usd_per_s=chosen.wait_usd_per_s,
         abstain_below=settings.answers.abstain_below,
     )
     if chosen.quality_floor is not None:
-        return DialledPrice(Floor(chosen.quality_floor), stakes)
+        return DialledPrice(Floor(chosen.quality_floor), stakes, kept)
     if chosen.usd_per_1000_answers is not None:
         careful = replace(stakes, error_usd=LEAST_ERROR_USD)  # nothing is spent before it is solved
-        return DialledPrice(Allowance(chosen.usd_per_1000_answers), careful)
+        return DialledPrice(Allowance(chosen.usd_per_1000_answers), careful, kept)
     return StatedPrice(stakes, chosen.error_usd_of)

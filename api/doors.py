@@ -80,9 +80,9 @@ class LocalDoor:
         check_tier(settings, asked.tier)
         answer = await self._application.pipeline.answer(
             replace(asked.to_question(settings.collection), key=COMMAND_LINE),
-            asked.max_context_tokens or settings.context.max_tokens,
+            asked.max_context_tokens,
         )
-        return AnswerOut.of(answer)
+        return AnswerOut.of(answer, settings.handoff)
 
     async def search(self, asked: SearchIn) -> SearchOut:
         """The chunks that may answer a question, best first."""
@@ -94,7 +94,7 @@ class LocalDoor:
         settings = self._application.settings
         context = await self._application.pipeline.context(
             asked.to_question(settings.collection),
-            asked.max_context_tokens or settings.context.max_tokens,
+            asked.max_context_tokens,
         )
         return ContextOut.of(context)
 

@@ -31,7 +31,10 @@ from rag.types import Tier
 
 FOLDER = "evaluations"
 RECORDS_FILE = "records.jsonl"
-_CHANGE_NO_ANSWER = {"data_dir", "state_url", "ingestion", "reuse", "server", "log"}
+_CHANGE_NO_ANSWER = {
+    "data_dir", "state_url", "ingestion", "reuse", "experiment", "distillation",
+    "server", "log",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

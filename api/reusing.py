@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 
 from api.deciding import fitted_at
 from api.settings import Settings
+from generation.deciding.price_of_error import PriceOfError
+from generation.distilling.lessons import Lessons
 from generation.reuse.alike import AlikeQuestions
 from generation.reuse.answers import KeptAnswers, ReuseRules
 from generation.reuse.binding import hash_of
@@ -19,8 +21,8 @@ from generation.writing.prompt import PROMPT_VERSION
 from rag.ports import ChangeCounter, Embedder, Retriever
 
 _CHANGE_NO_ANSWER = {
-    "data_dir", "state_url", "collection", "ingestion", "store", "budgets", "reuse", "server",
-    "log",
+    "data_dir", "state_url", "collection", "ingestion", "store", "budgets", "reuse", "experiment",
+    "distillation", "server", "log",
 }  # fmt: skip
 
 
@@ -36,6 +38,8 @@ def open_reuse(
     retriever: Retriever,
     embedder: Embedder,
     changes: ChangeCounter,
+    *,
+    price_of_error: PriceOfError | None,
 ) -> KeptAnswers | None:
     """What gives answers again by these settings; None where they turn it off."""
     chosen = settings.reuse
@@ -55,6 +59,7 @@ def open_reuse(
         entries,
         verdicts,
         alike,
+        price_of_error,
         retriever=retriever,
         embedder=embedder,
         changes=changes,
@@ -62,11 +67,17 @@ def open_reuse(
     )
 
 
-async def drop_answers(entries: Entries, collection: str, document_ids: Sequence[str]) -> int:
-    """Delete the answers made from one of these documents; gives how many. Raises StateError."""
+async def drop_answers(
+    kept: Sequence[Entries | Lessons], collection: str, document_ids: Sequence[str]
+) -> int:
+    """Delete what is kept of answers made from one of these documents; gives how many there were.
+
+    Raises StateError.
+    """
     if not document_ids:
         return 0
-    return await asyncio.to_thread(entries.delete_made_from, collection, document_ids)
+    deletes = [one.delete_made_from for one in kept]
+    return sum([await asyncio.to_thread(delete, collection, document_ids) for delete in deletes])
 
 
 def made_by(settings: Settings, parts: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ def _check_store_url(url: str | None) -> str | None:
     return url
 
 
-def _split(names: object) -> object:
+def split_names(names: object) -> object:
     """A variable holds one text; a file holds a list."""
     return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
 
@@ -162,7 +162,7 @@ class IngestionSettings(Group):
     max_page_seconds: float = Field(
         default=30, ge=1, le=3_600, description="Seconds that fetching a page of the web may take."
     )
-    private_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+    private_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = Field(
         default=(),
         description="Hosts, with or without a port, between commas, that pages may be fetched from "
         "though their address is a private one. Others are refused, lest a link lead inside.",
@@ -237,6 +237,12 @@ class AnswerSettings(Group):
         le=1,
         description="Confidence below which the next dearer tier is asked, where there is one.",
     )
+    instructions: str = Field(
+        default="",
+        max_length=4_000,
+        description="What language models are told beside the rules of the project, such as the "
+        "tone and the length of answers.",
+    )
     max_question_chars: int = Field(
         default=4_000, ge=1, le=1_000_000, description="Characters that a question may have."
     )
@@ -297,7 +303,7 @@ class ServerSettings(Group):
         le=10_000,
         description="Questions worked on at once; one more is told to come back later.",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = Field(
         default=(),
         description="Names under which the service may be called besides this machine's, between "
         "commas: that of a proxy. Others are refused, lest foreign web pages read the documents.",

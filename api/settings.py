@@ -28,6 +28,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.distilling_settings import DistillationSettings
+from api.experiment_settings import CONTROL, ExperimentSettings
+from api.handoff_settings import HandoffSettings
 from api.model_settings import (
     BudgetSettings,
     DecisionSettings,
@@ -54,7 +57,7 @@ from rag.errors import SettingsError
 TOML_FILE = "rag.toml"
 PREFIX = "RAG_"
 NESTING = "__"
-_SECRETS = ("api_key", "state_url")  # no message repeats them
+_SECRETS = ("api_key", "state_url", "webhook")  # no message repeats them
 
 
 def _check_state_url(url: SecretStr) -> SecretStr:
@@ -104,6 +107,9 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = BudgetSettings()
     prices: PriceSettings = PriceSettings()
     decision: DecisionSettings = DecisionSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
+    distillation: DistillationSettings = DistillationSettings()
+    handoff: HandoffSettings = HandoffSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
@@ -134,6 +140,7 @@ class Settings(BaseSettings):
                 "decision.error_usd_of is set and decision.error_usd is not: say what an error "
                 "costs in all other collections"
             )
+        _check_experiment(self.experiment)
         if self.store.write_consistency > self.store.replicas:
             raise ValueError(
                 f"store.write_consistency is {self.store.write_consistency}, more than "
@@ -152,6 +159,39 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What the caller gives, then variables, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _check_experiment(chosen: ExperimentSettings) -> None:
+    if chosen.name is None:
+        if chosen.arms:
+            raise ValueError("experiment.arms is set and experiment.name is not: name it")
+        return
+    if not chosen.arms:
+        raise ValueError(
+            f"experiment {chosen.name!r} has no arm beside {CONTROL!r}: give experiment.arms one"
+        )
+    if CONTROL in chosen.arms:
+        raise ValueError(
+            f"experiment.arms has one named {CONTROL!r}, which is the settings as they are: call "
+            "it otherwise"
+        )
+    total = sum(arm.share for arm in chosen.arms.values())
+    if total >= 1:
+        raise ValueError(
+            f"the shares of experiment.arms add up to {total:g}, and {CONTROL!r} gets the rest: "
+            "stay below 1"
+        )
+    worths = (chosen.used_usd, chosen.edited_usd, chosen.ignored_usd)
+    if any(one is None for one in worths) and any(one is not None for one in worths):
+        raise ValueError(
+            "of experiment.used_usd, edited_usd and ignored_usd some are set and some are not: "
+            "say what each is worth"
+        )
+    if None not in worths and len(set(worths)) == 1:
+        raise ValueError(
+            f"experiment.used_usd, edited_usd and ignored_usd are all {worths[0]:g}, and then no "
+            "arm can be worth more than another: give others, or leave them unset"
+        )
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from api.models.costs import CostsIn, CostsOut, SumOut, WallOut
+from api.models.costs import CostsIn, CostsOut, ReuseOut, SumOut, WallOut
 from generation.money.sums import CostSum, costs, wall_states
+from generation.reuse.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -31,16 +32,17 @@ def _look_up(application: Application, asked: CostsIn, now: datetime) -> CostsOu
     since, until = asked.days(now.date())
     begin, end = _midnight(since), _midnight(until + timedelta(days=1))
     rows = costs(application.state, begin, end, asked.by)
-    # By stage and by model the rows tell nothing of answers.
-    parts = rows
-    if asked.by in ("stage", "model"):
-        parts = costs(application.state, begin, end, "tenant")
+    tiers = rows if asked.by == "tier" else costs(application.state, begin, end, "tier")
+    total = _total(tiers)
+    again = next((one for one in tiers if one.name == "cache"), None)
+    known = Verdicts(application.state).sum(begin, end)
     return CostsOut(
         since=since,
         until=until,
         by=asked.by,
         rows=[SumOut.of(row) for row in rows],
-        total=SumOut.of(_total(parts)),
+        total=SumOut.of(total),
+        reuse=ReuseOut.of(again, total.answers or 0, known),
         walls=[
             WallOut.of(state)
             for state in wall_states(application.state, application.answering.walls, now)

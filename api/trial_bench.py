@@ -17,11 +17,10 @@ from api.build import (
     build_around,
     chunk_tokens,
     embedding,
-    open_reranker,
-    quoting_pipeline,
 )
 from api.doors import Door, LocalDoor
 from api.models.documents import DocumentOut
+from api.paths import open_reranker, quoting_pipeline
 from api.setting_groups import StoreSettings
 from api.settings import Settings
 from indexing.chunking import passage_of

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.publishing import deciding, money, quality, speed
+from benchmarks.publishing import deciding, experimenting, money, quality, speed
 from benchmarks.publishing.markdown import Result
 from benchmarks.publishing.origins import origin, origins
 from benchmarks.publishing.plots import draw_plots
@@ -48,6 +48,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "calibration": deciding.calibration,
     "choosing": deciding.choosing,
     "thousand_answers": deciding.thousand_answers,
+    "batch_allocation": deciding.batch_allocation,
     "deciding_speed": deciding.deciding_speed,
     "reuse_pairs": deciding.reuse_pairs,
     "reuse_attacks": deciding.reuse_attacks,
@@ -55,6 +56,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "reuse_bound": deciding.reuse_bound,
     "stale_reuse": deciding.stale_reuse,
     "reuse_lookup": deciding.reuse_lookup,
+    "experiments": experimenting.experiments,
 }
 """Tables of one result each."""
 

@@ -40,25 +40,32 @@ def missing() -> str | None:
     return f"no vLLM in {PYTHON.parent.parent}: run make .venv-vllm/.installed"
 
 
-class VllmServer:
-    """One server process with its children, on one port; it can be killed and started again."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        """Makes the model and writes its log in `folder`; `options` are more for the server."""
-        self.model_folder = folder / "model"
-        self.log = folder / "vllm.log"
-        self.port = _free_port()
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
+def made_model(folder: Path) -> Path:
+    """The folder of the small model in `folder`, where it is made unless it is there."""
+    model = folder / "model"
+    if not model.exists():
         made = subprocess.run(
-            [str(PYTHON), str(MAKER), str(self.model_folder)],
-            env=_environment(),
+            [str(PYTHON), str(MAKER), str(model)],
+            env=environment(),
             capture_output=True,
             timeout=_MADE_IN_S,
             check=False,
         )
         if made.returncode:
             raise RuntimeError(made.stderr.decode(errors="replace"))
+    return model
+
+
+class VllmServer:
+    """One server process with its children, on one port; it can be killed and started again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Makes the model and writes its log in `folder`; `options` are more for the server."""
+        self.model_folder = made_model(folder)
+        self.log = folder / "vllm.log"
+        self.port = _free_port()
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -87,7 +94,7 @@ class VllmServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                env=_environment(),
+                env=environment(),
                 cwd=self.model_folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -133,7 +140,7 @@ class VllmServer:
         raise RuntimeError(f"vLLM was not ready within {START_TIMEOUT_S} s:\n{told}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, with no network and a small cache."""
     return os.environ | {
         "HF_HUB_OFFLINE": "1",

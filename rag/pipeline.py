@@ -10,6 +10,7 @@ Knows no vector store, no model and no door: it is given one object per stage.
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 import uuid
 from collections.abc import Sequence
@@ -26,10 +27,14 @@ MAX_HITS = 200
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a question may ask for. `retrieved_chunks` are considered for an answer's context."""
+    """What a question may ask for. `retrieved_chunks` are considered for an answer's context.
+
+    `context_tokens` is the budget of a question that does not say how many it wants.
+    """
 
     max_question_chars: int = 4_000
     retrieved_chunks: int = 10
+    context_tokens: int = 1_000
 
 
 class QuestionPipeline:
@@ -56,6 +61,13 @@ class QuestionPipeline:
         self._ledger = ledger
         self._reuse = reuse
         self._limits = limits
+        self._arm = ""
+
+    def as_arm(self, name: str) -> QuestionPipeline:
+        """The same path, whose answers tell that it takes part in an experiment."""
+        same = copy.copy(self)
+        same._arm = name
+        return same
 
     async def search(self, question: Question, k: int) -> list[Hit]:
         """At most `k` hits (1 to 200), best first."""
@@ -63,15 +75,18 @@ class QuestionPipeline:
         _check_range("k", k, 1, MAX_HITS)
         return await self._retriever.retrieve(question, k)
 
-    async def context(self, question: Question, max_context_tokens: int) -> Context:
+    async def context(self, question: Question, max_context_tokens: int | None = None) -> Context:
         """The compressed context alone, of at most `max_context_tokens` (1 to 200,000)."""
         self._admit(question)
-        _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        max_tokens = self._budget(max_context_tokens)
         hits = await retrieve_current(self._retriever, question, self._limits.retrieved_chunks)
-        return await self._compress(question, hits, max_context_tokens)
+        return await self._compress(question, hits, max_tokens)
 
     async def answer(
-        self, question: Question, max_context_tokens: int, listener: Listener | None = None
+        self,
+        question: Question,
+        max_context_tokens: int | None = None,
+        listener: Listener | None = None,
     ) -> Answer:
         """The answer with its citations, confidence and bill, recorded in the ledger.
 
@@ -80,20 +95,20 @@ class QuestionPipeline:
         an unknown collection, StoreError, StateError, and what the generator raises.
         """
         self._admit(question)
-        _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        max_tokens = self._budget(max_context_tokens)
         question = replace(question, answer_id=f"ans_{uuid.uuid4().hex}")
         bill = _Bill(listener)
         if self._reuse is None or question.is_fresh or question.tier is not None:
-            _, answer = await self._answer_anew(question, max_context_tokens, bill)
+            _, answer = await self._answer_anew(question, max_tokens, bill)
             return answer
         clock = _Stopwatch()
-        async with self._reuse.asking(question, max_context_tokens) as asking:
+        async with self._reuse.asking(question, max_tokens) as asking:
             bill.cost(CostLine("reuse", None, Decimal(0), clock.lap_ms()))
             if asking.kept is not None:
-                answer = _given_again(question, asking.kept, bill.lines)
-                await self._record(question, answer)
+                given = _given_again(question, asking.kept, bill.lines)
+                answer = await self._record(question, given)
             else:
-                hits, answer = await self._answer_anew(question, max_context_tokens, bill)
+                hits, answer = await self._answer_anew(question, max_tokens, bill)
                 await asking.keep(hits, answer)
         return answer
 
@@ -113,13 +128,15 @@ class QuestionPipeline:
         stage = "generate" if own else "decide"
         bill.cost(CostLine(stage, own, Decimal(0), max(clock.lap_ms() - called_ms, 0.0)))
         baseline = self._baseline.cost_usd(question, hits, generation.text)
-        answer = answer_of(question, generation, context, Cost(tuple(bill.lines), baseline))
-        await self._record(question, answer)
-        return hits, answer
+        made = answer_of(question, generation, context, Cost(tuple(bill.lines), baseline))
+        return hits, await self._record(question, made)
 
-    async def _record(self, question: Question, answer: Answer) -> None:
+    async def _record(self, question: Question, answer: Answer) -> Answer:
+        """The answer as one of this path's, written down."""
+        answer = replace(answer, arm=self._arm)
         if self._ledger is not None:
             await self._ledger.record_answer(question, answer)
+        return answer
 
     def _admit(self, question: Question) -> None:
         if not question.text.strip():
@@ -129,6 +146,12 @@ class QuestionPipeline:
             raise QuestionError(
                 f"the question has {length:,} characters, the limit is {limit:,}: shorten it"
             )
+
+    def _budget(self, max_context_tokens: int | None) -> int:
+        if max_context_tokens is None:
+            return self._limits.context_tokens
+        _check_range("max_context_tokens", max_context_tokens, 1, MAX_CONTEXT_TOKENS)
+        return max_context_tokens
 
     async def _compress(self, question: Question, hits: Sequence[Hit], max_tokens: int) -> Context:
         return await asyncio.to_thread(self._compressor.compress, question, hits, max_tokens)

@@ -160,6 +160,31 @@ class ChunkStore(ChunkSearcher, Protocol):
         """Write everything to disk and let go of it."""
 
 
+class Answerer(Protocol):
+    """The path from question to answer."""
+
+    async def search(self, question: Question, k: int) -> list[Hit]:
+        """At most `k` hits, best first."""
+
+    async def context(self, question: Question, max_context_tokens: int | None = None) -> Context:
+        """The compressed context alone; None takes the budget that is set."""
+
+    async def answer(
+        self,
+        question: Question,
+        max_context_tokens: int | None = None,
+        listener: Listener | None = None,
+    ) -> Answer:
+        """The answer; `listener` hears of it while it is made."""
+
+
+class Assigner(Protocol):
+    """Knows which configuration of an experiment serves whom."""
+
+    async def arm_of(self, question: Question) -> str:
+        """The name of an arm: the same for all questions of a conversation, while it runs."""
+
+
 class Revisions(Protocol):
     """Knows which cut of each document is the one that readers shall see."""
 

@@ -136,7 +136,8 @@ class Question:
     metadata to the values that are allowed; all fields must match, one value of each suffices.
     `tenant` and `key` name who asks, empty where nobody told. `tier` is the only one that may
     answer, and `max_cost_usd` the most that the answer may cost, where the asker set them. No kept
-    answer is given to one that `is_fresh`, and its answer is not kept.
+    answer is given to one that `is_fresh`, and its answer is not kept. `conversation_id` names what
+    it is a part of, empty where nobody told.
     `answer_id` is given by the path, and stands on everything that is recorded of the answer;
     `escalated_from` by who asks a dearer tier, and names the last one that answered before.
     """
@@ -149,6 +150,7 @@ class Question:
     tier: Tier | None = None
     max_cost_usd: Decimal | None = None
     is_fresh: bool = False
+    conversation_id: str = field(default="", compare=False)
     answer_id: str = field(default="", compare=False)
     escalated_from: Tier | None = field(default=None, compare=False)
 
@@ -333,7 +335,8 @@ class Answer:
     """The answer to one question, with its evidence and its bill.
 
     `because` tells why its tier answered, and `signals` are the numbers that its confidence was
-    made from, by name.
+    made from, by name. `arm` is the configuration that made it, as "experiment/arm"; empty outside
+    an experiment.
     """
 
     answer_id: str
@@ -349,6 +352,7 @@ class Answer:
     degraded_because: str | None = None
     because: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

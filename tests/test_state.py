@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from postgres import Cluster
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, insert, select
@@ -29,6 +30,10 @@ from api.state.opening import HEAD, open_state
 from api.state.turn import turn
 from generation.batching.tables import METADATA as BATCHING_METADATA
 from generation.deciding.feedback import METADATA as FEEDBACK_METADATA
+from generation.deciding.feedback import Feedback
+from generation.deciding.traffic import METADATA as TRAFFIC_METADATA
+from generation.distilling.tables import METADATA as DISTILLING_METADATA
+from generation.experiments.stopping import METADATA as EXPERIMENTS_METADATA
 from generation.money.tables import METADATA as MONEY_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
@@ -72,6 +77,9 @@ def differences(engine: Engine) -> list[object]:
             BATCHING_METADATA,
             REUSE_METADATA,
             FEEDBACK_METADATA,
+            TRAFFIC_METADATA,
+            EXPERIMENTS_METADATA,
+            DISTILLING_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found
@@ -117,6 +125,25 @@ def test_a_state_that_was_never_served_is_taken_over_too(tmp_path: Path) -> None
         connection.execute("DROP TABLE jobs")
     connection.close()
     engine = open_state(tmp_path / "data")
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def test_verdicts_outlive_the_column_that_may_be_empty_now(
+    empty_url: SecretStr | None, tmp_path: Path
+) -> None:
+    target = f"sqlite:///{tmp_path / FILE}" if empty_url is None else empty_url.get_secret_value()
+    engine = create_engine(target.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            for step in reversed(list(migrations().iterate_revisions("0007", "base"))):
+                step.module.upgrade()
+                context.stamp(migrations(), step.revision)
+        connection.exec_driver_sql("INSERT INTO feedback VALUES ('a1', true, '2026-11-01')")
+    engine.dispose()
+    engine = open_state(tmp_path, empty_url)
+    assert Feedback(engine).verdicts() == {"a1": True}
     assert differences(engine) == []
     engine.dispose()
 

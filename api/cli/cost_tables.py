@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.tables import PIPE_WIDTH, open_console
-from api.models.costs import CostsOut, SumOut, WallOut
+from api.models.costs import CostsOut, ReuseOut, SumOut, WallOut
 from generation.money.energy import GPU_METHOD, TOKENS_METHOD
 
 NOBODY = "(not named)"
@@ -44,6 +44,8 @@ def print_sums(console: Console, costs: CostsOut) -> None:
         table = _sums_table(costs, [one for one in titles if one not in left_out])
     console.print(table)
     console.print(Text(in_words(costs.total)))
+    if costs.reuse.given or costs.reuse.judged:
+        console.print(Text(reuse_in_words(costs.reuse)))
     if left_out:
         console.print(Text(f"no room for {', '.join(left_out)}: --json and --csv have it", "dim"))
     if "Wh" in titles and "Wh" not in left_out:
@@ -61,6 +63,21 @@ def in_words(total: SumOut) -> str:
         if total.unknown_at_most_usd is not None:
             said += f", at most {usd(total.unknown_at_most_usd)}"
     return said
+
+
+def reuse_in_words(reuse: ReuseOut) -> str:
+    """What was given again, what that saved, and how much of it was wrong, in one line."""
+    said = f"{_count(reuse.given, 'answer')} given again"
+    if reuse.of_all is not None:
+        said += f", {reuse.of_all:.0%} of all"
+    if reuse.saved_usd is not None:
+        said += f", {usd(reuse.saved_usd)} saved"
+    if reuse.wrong_share is None or reuse.wrong_at_most is None:
+        return f"{said}; none was judged"
+    return (
+        f"{said}; {reuse.judged:,} judged, {reuse.wrong:,} wrong: {reuse.wrong_share:.1%}, "
+        f"at most {reuse.wrong_at_most:.1%} in the long run (95% sure)"
+    )
 
 
 def _beside_baseline(baseline_usd: str, saved_usd: str | None, unknown_calls: int) -> str:

@@ -17,10 +17,13 @@ from api.cli.batch import batch
 from api.cli.calibrate import calibrate
 from api.cli.config import config
 from api.cli.costs import costs
+from api.cli.distill import distill
 from api.cli.documents import documents, forget
 from api.cli.evaluate import evaluate
+from api.cli.experiments import experiments
 from api.cli.frontier import frontier
 from api.cli.ingest import ingest, quote
+from api.cli.mcp import mcp
 from api.cli.migrate import migrate
 from api.cli.model import model
 from api.cli.serve import serve
@@ -82,12 +85,15 @@ def make_app(build: Build) -> typer.Typer:
         evaluate,
         tune,
         calibrate,
+        experiments,
         frontier,
+        mcp,
         migrate,
         model,
         config,
     ):
         app.command()(command)
+    app.add_typer(distill, name="distill")
     return app
 
 

@@ -11,6 +11,7 @@ from api.cli.options import JsonOption, print_json, print_note
 from rag.errors import InputError
 
 if TYPE_CHECKING:
+    from generation.serving.adapters import Adapter
     from generation.serving.facts import ModelFacts
     from generation.serving.gpus import Gpu
     from generation.serving.ladder import Wish
@@ -57,6 +58,10 @@ ParametersOption = Annotated[
 LayersOption = Annotated[int | None, typer.Option(help="Its layers.")]
 KvHeadsOption = Annotated[int | None, typer.Option(help="Its heads for keys and values.")]
 HeadDimOption = Annotated[int | None, typer.Option(help="Its dimensions of a head.")]
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=FOLDER", help="A LoRA adapter to serve beside it; may be repeated."),
+]
 RunOption = Annotated[bool, typer.Option("--run", help="Start vLLM so, in place of this command.")]
 
 
@@ -76,6 +81,7 @@ def model(
     layers: LayersOption = None,
     kv_heads: KvHeadsOption = None,
     head_dim: HeadDimOption = None,
+    adapter: AdapterOption = None,
     json: JsonOption = False,
     run: RunOption = False,
 ) -> None:
@@ -97,6 +103,7 @@ def model(
         quantization=_one_of("--quantization", quantization, _QUANTIZATIONS),
         cache=_one_of("--kv-cache", kv_cache, _CACHES),
         utilization=gpu_memory_utilization,
+        adapters=_adapters(adapter or []),
     )
     facts = _facts(model, told)
     plan = make_plan(facts, _gpu(gpu, memory_gb, compute_capability), wish)
@@ -119,6 +126,19 @@ def _wish(**wanted: Any) -> Wish:
         output_tokens=settings.local.max_output_tokens,
         **wanted,
     )
+
+
+def _adapters(told: list[str]) -> tuple[Adapter, ...]:
+    """The adapters as NAME=FOLDER names them. Raises InputError."""
+    from generation.serving.adapters import read_adapter
+
+    adapters = []
+    for one in told:
+        name, _, folder = one.partition("=")
+        if not name or not folder:
+            raise InputError(f"--adapter is {one!r}: give NAME=FOLDER, such as taught=./adapter")
+        adapters.append(read_adapter(name, Path(folder)))
+    return tuple(adapters)
 
 
 def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> str | None:
@@ -194,7 +214,7 @@ def _print(plan: Plan) -> None:
         typer.echo(f"{name}={value}" if value else f"# {name}=  (yours to fill in)")
     typer.echo(f"\nwhy {plan.rung.quantization}: {plan.rung.why}")
     for option in options(plan):
-        typer.echo(f"  {' '.join(filter(None, (option.name, option.value)))}: {option.why}")
+        typer.echo(f"  {' '.join(option.words)}: {option.why}")
     typer.echo(f"why it fits, by {plan.facts.source}:")
     for line in arithmetic(plan):
         typer.echo(f"  {line}")

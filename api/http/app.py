@@ -16,13 +16,16 @@ from api.models.output import ProblemOut
 from api.routes import (
     answers,
     batches,
+    chat,
     costs,
     documents,
     feedback,
+    handoffs,
     jobs,
     operations,
     page,
     search,
+    widget,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +55,20 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     app.state.service = service
     problems.install(app)
-    for room in (answers, feedback, batches, search, documents, jobs, costs, operations, page):
+    for room in (
+        answers,
+        chat,
+        feedback,
+        handoffs,
+        batches,
+        search,
+        documents,
+        jobs,
+        costs,
+        operations,
+        page,
+        widget,
+    ):
         app.include_router(room.router)
     page.install_assets(app)
     settings = application.settings.server

@@ -69,6 +69,8 @@ TYPE_PREFIX = "urn:thrifty-rag:problem:"
 UNREADABLE = "the body is not valid JSON in UTF-8: mend it"
 UNPARSED_BY_FASTAPI = "There was an error parsing the body"
 MEDIA_TYPE = "application/problem+json"
+TOLD = (errors.RagError, HTTPException, RequestValidationError)
+"""The errors of which a caller is told."""
 
 
 def status_of(error: errors.RagError) -> HTTPStatus:
@@ -107,42 +109,50 @@ def problem_response(
 
 def install(app: FastAPI) -> None:
     """Let every error that a route raises become a problem document."""
-    app.add_exception_handler(errors.RagError, _on_rag_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    for kind in TOLD:
+        app.add_exception_handler(kind, _on_error)
 
 
-async def _on_rag_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.RagError)
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem_response(problem_of(error), headers)
+def told_of(request: Request, error: Exception) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """What a caller is told of one of the errors in TOLD: a problem document, and headers."""
+    if isinstance(error, errors.RagError):
+        return problem_of(error), _retry_after(error)
+    if isinstance(error, HTTPException):
+        return _http_problem_at(request, error), error.headers or {}
+    assert isinstance(error, RequestValidationError)
+    return _validation_problem(request, error), {}
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _on_error(request: Request, error: Exception) -> Response:
+    return problem_response(*told_of(request, error))
+
+
+def _retry_after(error: errors.RagError) -> dict[str, str]:
+    after_s = error.retry_after_s
+    return {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
+
+
+def _http_problem_at(request: Request, error: HTTPException) -> dict[str, Any]:
     problem = http_problem(error)
     place = ascii(request.url.path[:200])
     if error.status_code == HTTPStatus.NOT_FOUND and error.detail == HTTPStatus.NOT_FOUND.phrase:
         problem["detail"] = f"nothing is at {place}: /openapi.json lists what there is"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         problem["detail"] = f"{request.method} is not for {place}: /openapi.json lists what is"
-    return problem_response(problem, error.headers)
+    return problem
 
 
-async def _on_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _validation_problem(request: Request, error: RequestValidationError) -> dict[str, Any]:
     found = error.errors()
     first = found[0]
     if first["type"] == "json_invalid":
         detail = f"the body is not valid JSON ({first['ctx']['error']}): mend it"
-        return problem_response(_problem("invalid-json", HTTPStatus.BAD_REQUEST, detail))
+        return _problem("invalid-json", HTTPStatus.BAD_REQUEST, detail)
     if tuple(first["loc"]) == ("body",) and isinstance(first.get("input"), bytes):
         sent = request.headers.get("content-type") or "none"
         detail = f"the content type is {sent[:100]!r}: send application/json"
-        return problem_response(_problem("content-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail))
-    return problem_response(invalid_problem(validation_lines(found)))
+        return _problem("content-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+    return invalid_problem(validation_lines(found))
 
 
 def invalid_problem(lines: list[tuple[str, str]]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from api.handoff_settings import HandoffSettings
+from api.models.actions import ActionOut
 from api.models.output import Output
 from rag.types import Answer, Citation, Context, Cost, CostLine, Hit, Status, Tier
 
@@ -95,7 +97,11 @@ class CostOut(Output):
 
 
 class AnswerOut(Output):
-    """The answer to one question, with its evidence and its bill."""
+    """The answer to one question, with its evidence and its bill.
+
+    `arm` is the configuration that made it, as "experiment/arm", while an experiment runs.
+    `action` is where to go with a question that was not answered.
+    """
 
     id: str
     status: Status
@@ -108,10 +114,14 @@ class AnswerOut(Output):
     cost: CostOut
     degraded_because: str | None
     because: str = ""
+    arm: str | None = None
+    action: ActionOut | None = None
 
     @classmethod
-    def of(cls, answer: Answer) -> AnswerOut:
+    def of(cls, answer: Answer, handoff: HandoffSettings | None = None) -> AnswerOut:
+        """The answer as JSON; `handoff` says where a question without an answer goes."""
         usage = answer.usage
+        way_on = handoff if answer.status == "abstained" else None
         return cls(
             id=answer.answer_id,
             status=answer.status,
@@ -129,6 +139,8 @@ class AnswerOut(Output):
             cost=CostOut.of(answer.cost),
             degraded_because=answer.degraded_because,
             because=answer.because,
+            arm=answer.arm or None,
+            action=None if way_on is None else ActionOut.of(way_on),
         )
 
 

@@ -16,6 +16,7 @@ from api.models.inputs import Input
 from api.models.output import Output
 from generation.money.budgets import period_end
 from generation.money.sums import By, CostSum, WallState
+from generation.reuse.verdicts import HitSum
 from rag.errors import InputError
 
 DAYS = 30
@@ -115,6 +116,37 @@ class WallOut(Output):
         return cls(**_told(state, cls), resets_at=period_end(state.period))
 
 
+class ReuseOut(Output):
+    """Answers that were given again: `given` of them, a share `of_all` answers, 0 to 1.
+
+    `saved_usd` is against the baseline, as making them took no call. `judged` is what is known of
+    them: verdicts of people, and fresh answers that were made in the stead of some, at random, to
+    compare. Of these `wrong` were wrong, a share `wrong_share`, 0 to 1; in the long run at most
+    `wrong_at_most`, by a chance of 95 in 100. Shares are null where there is nothing to share.
+    """
+
+    given: int
+    of_all: float | None
+    saved_usd: str | None
+    judged: int
+    wrong: int
+    wrong_share: float | None
+    wrong_at_most: float | None
+
+    @classmethod
+    def of(cls, given: CostSum | None, answers: int, known: HitSum) -> ReuseOut:
+        count = 0 if given is None else given.answers or 0
+        return cls(
+            given=count,
+            of_all=round(count / answers, 6) if answers else None,
+            saved_usd=dollars(None if given is None else given.saved_usd),
+            judged=known.judged,
+            wrong=known.wrong,
+            wrong_share=round(known.wrong / known.judged, 6) if known.judged else None,
+            wrong_at_most=round(known.wrong_at_most, 6) if known.judged else None,
+        )
+
+
 class CostsOut(Output):
     """The sums of the days from `since` to `until`, both included, and the budgets as they are."""
 
@@ -123,6 +155,7 @@ class CostsOut(Output):
     by: By
     rows: list[SumOut]
     total: SumOut
+    reuse: ReuseOut
     walls: list[WallOut]
 
 

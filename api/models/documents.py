@@ -75,8 +75,8 @@ class ForgetOut(Output):
     """Proof that a document is gone: what was there before, and what is there after.
 
     `found_after` counts its hits in a search for its own words, `answers_removed` the kept answers
-    that were made from it. `sources` are the places from which the next ingestion would bring it
-    back, where they are still there.
+    and lessons that were made from it. `sources` are the places from which the next ingestion would
+    bring it back, where they are still there.
     """
 
     document_id: str

@@ -9,7 +9,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Annotated, Any, Self
@@ -149,20 +148,15 @@ class _Asked(Input):
         return Question(self.question, self.collection or default_collection)
 
 
-class _FilteredAsked(_Asked):
+class AnswerOptions(Input):
+    """How a question shall be answered."""
+
     filters: Filters = Field(default_factory=dict)
-
-    def to_question(self, default_collection: str) -> Question:
-        """The question as the pipeline takes it."""
-        return Question(self.question, self.collection or default_collection, self.filters)
-
-
-class AnswerIn(_FilteredAsked):
-    """A question to answer."""
-
     max_context_tokens: ContextTokens | None = None
     conversation_id: str | None = Field(
-        default=None, max_length=200, description="Accepted for later; not used yet."
+        default=None,
+        max_length=200,
+        description="What the question is a part of: an experiment serves all of it alike.",
     )
     tier: Tier | None = Field(
         default=None, description="Who must write the answer; unset: the cheapest that can."
@@ -173,6 +167,23 @@ class AnswerIn(_FilteredAsked):
     fresh: StrictBool = Field(
         default=False, description="Answer anew: give no kept answer, and keep none."
     )
+
+    def question_of(self, text: str, collection: str) -> Question:
+        """What is asked of a collection, to be answered so, as the pipeline takes it."""
+        return Question(
+            text,
+            collection,
+            self.filters,
+            tier=self.tier,
+            max_cost_usd=self.max_cost_usd,
+            is_fresh=self.fresh,
+            conversation_id=self.conversation_id or "",
+        )
+
+
+class AnswerIn(AnswerOptions, _Asked):
+    """A question to answer."""
+
     stream: StrictBool = Field(
         default=False,
         description="Answer as server-sent events: `delta` with a piece of the text, `restart` "
@@ -182,16 +193,18 @@ class AnswerIn(_FilteredAsked):
 
     def to_question(self, default_collection: str) -> Question:
         """The question as the pipeline takes it."""
-        question = super().to_question(default_collection)
-        return replace(
-            question, tier=self.tier, max_cost_usd=self.max_cost_usd, is_fresh=self.fresh
-        )
+        return self.question_of(self.question, self.collection or default_collection)
 
 
-class SearchIn(_FilteredAsked):
+class SearchIn(_Asked):
     """A question to find chunks for."""
 
+    filters: Filters = Field(default_factory=dict)
     k: Annotated[int, Field(strict=True, ge=1, le=MAX_HITS, description="Hits at most.")] = 10
+
+    def to_question(self, default_collection: str) -> Question:
+        """The question as the pipeline takes it."""
+        return Question(self.question, self.collection or default_collection, self.filters)
 
 
 class ContextIn(_Asked):

@@ -38,3 +38,18 @@ class ProblemOut(Output):
     errors: list[dict[str, str]] = Field(
         default_factory=list, description="Fields that do not fit, each with a message."
     )
+
+
+class OpenAIErrorDetailOut(Output):
+    """What went wrong; `param` is the field that is to blame, if one is."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorOut(Output):
+    """An error as clients of OpenAI read it."""
+
+    error: OpenAIErrorDetailOut

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
+from api.handoff_settings import HandoffSettings
 from api.http.admission import while_client_waits
-from api.http.asker import Asker, asker_of
+from api.http.asker import asker_of
+from api.http.asking import ask, cost_headers, pieces_of
 from api.http.problems import internal_problem, problem_of
-from api.http.service import Service, ServiceDep, json_response, problem_docs
+from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
 from api.models.inputs import AnswerIn
 from api.tiers import check_tier
@@ -26,7 +26,6 @@ KEEPALIVE_S = 15.0
 
 router = APIRouter(tags=["answers"])
 _log = logging.getLogger(__name__)
-_PIECE = re.compile(r".*?(?:\[\d+\]\s*|\n+|$)", re.DOTALL)
 
 
 @router.post(
@@ -38,30 +37,18 @@ _PIECE = re.compile(r".*?(?:\[\d+\]\s*|\n+|$)", re.DOTALL)
 async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep) -> Response:
     """Answer a question from the documents, with exact citations, confidence and cost."""
     asker = asker_of(request)
-    check_tier(service.application.settings, asked.tier)
+    settings = service.application.settings
+    check_tier(settings, asked.tier)
+    question, tokens = asked.to_question(settings.collection), asked.max_context_tokens
     if asked.stream:
         told = _Told()
-        task = service.admission.start(_answer(asked, asker, service, told))
-        return EventSourceResponse(_events(task, told), headers={"Cache-Control": "no-store"})
-    task = service.admission.start(_answer(asked, asker, service))
-    answer = AnswerOut.of(await while_client_waits(request, task))
-    return json_response(answer, headers=_cost_headers(answer))
-
-
-async def _answer(
-    asked: AnswerIn, asker: Asker, service: Service, told: _Told | None = None
-) -> Answer:
-    settings = service.application.settings
-    if settings.log.questions:
-        _log.info("question: %r", asked.question)
-    question = asked.to_question(settings.collection)
-    answer = await service.application.pipeline.answer(
-        replace(question, tenant=asker.tenant, key=asker.key),
-        asked.max_context_tokens or settings.context.max_tokens,
-        told,
-    )
-    service.metrics.count_answer(answer)
-    return answer
+        task = service.admission.start(ask(question, asker, service, tokens, told))
+        events = _events(task, told, settings.handoff)
+        return EventSourceResponse(events, headers={"Cache-Control": "no-store"})
+    task = service.admission.start(ask(question, asker, service, tokens))
+    answer = await while_client_waits(request, task)
+    shown = AnswerOut.of(answer, settings.handoff)
+    return json_response(shown, headers=cost_headers(answer))
 
 
 class _Told:
@@ -85,7 +72,9 @@ class _Told:
         """Costs come with the answer."""
 
 
-async def _events(task: asyncio.Task[Answer], told: _Told) -> AsyncIterator[bytes]:
+async def _events(
+    task: asyncio.Task[Answer], told: _Told, handoff: HandoffSettings
+) -> AsyncIterator[bytes]:
     """`delta` and `restart` events, then `answer` or `error`; the work ends with the stream."""
     task.add_done_callback(lambda _: told.events.put_nowait(None))
     try:
@@ -93,9 +82,10 @@ async def _events(task: asyncio.Task[Answer], told: _Told) -> AsyncIterator[byte
             yield event
         answer = task.result()
         if told.is_void:  # nobody wrote it before our eyes, as a quote
-            for piece in filter(None, _PIECE.findall(answer.text)):
+            for piece in pieces_of(answer.text):
                 yield format_sse_event(event="delta", data_str=json.dumps({"text": piece}))
-        yield format_sse_event(event="answer", data_str=AnswerOut.of(answer).model_dump_json())
+        shown = AnswerOut.of(answer, handoff)
+        yield format_sse_event(event="answer", data_str=shown.model_dump_json())
     except RagError as error:
         yield format_sse_event(event="error", data_str=json.dumps(problem_of(error)))
     except Exception:
@@ -111,14 +101,3 @@ async def _next(events: asyncio.Queue[bytes | None]) -> bytes | None:
         return await asyncio.wait_for(events.get(), KEEPALIVE_S)
     except TimeoutError:
         return KEEPALIVE_COMMENT
-
-
-def _cost_headers(answer: AnswerOut) -> dict[str, str]:
-    """What the answer cost, for who looks at headers alone."""
-    cost = answer.cost
-    return {
-        "X-Rag-Tier": answer.tier,
-        "X-Rag-Cost-USD": cost.total_usd or "unknown",
-        "X-Rag-Baseline-USD": cost.baseline_usd or "unknown",
-        "X-Rag-Saved-USD": cost.saved_usd or "unknown",
-    }

@@ -1,10 +1,11 @@
-"""POST /v1/feedback: whether an answer was right."""
+"""POST /v1/feedback: whether an answer was right, and what became of it."""
 
 from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, BackgroundTasks, Response
+from sqlalchemy import Engine
 
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.feedback import FeedbackIn, FeedbackOut
@@ -19,12 +20,23 @@ router = APIRouter(tags=["answers"])
     response_model=FeedbackOut,
     responses=problem_docs(400, 404, 413, 415, 422, 503),
 )
-async def give_feedback(told: FeedbackIn, service: ServiceDep) -> Response:
-    """Say whether an answer was right.
+async def give_feedback(
+    told: FeedbackIn, service: ServiceDep, afterwards: BackgroundTasks
+) -> Response:
+    """Say whether an answer was right, what became of it, or both.
 
-    A wrong one is not given again, and `rag calibrate` learns from both.
+    A wrong one is not given again, `rag calibrate` learns from both verdicts, and experiments
+    compare their arms by all that is told.
     """
-    state, is_right = service.application.state, told.verdict == "right"
-    await asyncio.to_thread(Feedback(state).record, told.answer_id, is_right=is_right)
-    await asyncio.to_thread(Verdicts(state).observe, told.answer_id, is_right=is_right)
-    return json_response(FeedbackOut(answer_id=told.answer_id, verdict=told.verdict))
+    await asyncio.to_thread(_keep, told, service.application.state)
+    experimenting = service.application.experimenting
+    if experimenting is not None:
+        afterwards.add_task(experimenting.watch.look)
+    return json_response(FeedbackOut(answer_id=told.answer_id, verdict=told.verdict, use=told.use))
+
+
+def _keep(told: FeedbackIn, state: Engine) -> None:
+    is_right = None if told.verdict is None else told.verdict == "right"
+    Feedback(state).record(told.answer_id, is_right=is_right, use=told.use)
+    if is_right is not None:
+        Verdicts(state).observe(told.answer_id, is_right=is_right)

@@ -26,6 +26,5 @@ async def gather_context(asked: ContextIn, request: Request, service: ServiceDep
     """The compressed context alone, for a model of your own."""
     application = service.application
     question = asked.to_question(application.settings.collection)
-    max_tokens = asked.max_context_tokens or application.settings.context.max_tokens
-    task = service.admission.start(application.pipeline.context(question, max_tokens))
+    task = service.admission.start(application.pipeline.context(question, asked.max_context_tokens))
     return json_response(ContextOut.of(await while_client_waits(request, task)))

@@ -1,13 +1,11 @@
 // Asks the service, shows the answer, its citations and its bill.
 // Documents are hostile: every text enters the page as text, never as markup.
 
+import { button, el, link } from "./widget/dom.js";
+import { quotePlace } from "./widget/quotes.js";
+import { Service } from "./widget/service.js";
+
 const $ = (selector) => document.querySelector(selector);
-const button = (label, onclick, properties = {}) => el("button", { type: "button", onclick, ...properties }, label);
-const el = (tag, properties, ...children) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
 
 const TIERS = {
   cache: "An earlier answer, checked and reused",
@@ -25,66 +23,16 @@ let documents = [];
 let running = null; // {question, controller} of the question under way
 let lastOpened = 0; // counts the readings, so that a slow one does not overwrite a later one
 
-// --- the service
+const service = new Service(document.baseURI);
+const PROBLEMS = {
+  unreachable: ["The service cannot be reached", "Check that rag serve is running."],
+  "broken off": ["The answer broke off"],
+};
 
-class Problem extends Error {
-  constructor(title, detail, mayRetry = true) {
-    super(detail);
-    Object.assign(this, { title, mayRetry });
-  }
-}
-
-async function request(path, init) {
-  let response;
-  try {
-    response = await fetch(path, init);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem("The service cannot be reached", "Check that rag serve is running.");
-  }
-  if (response.ok) return response;
-  const body = await response.json().catch(() => ({}));
-  throw problemFrom(body, response.status, response.headers.get("retry-after"));
-}
-
-function problemFrom({ detail, retryable }, status, retryAfter) {
-  const message = typeof detail === "string" ? detail : `It answered with status ${status}.`;
-  const again = retryAfter ? ` Try again in ${retryAfter} s.` : "";
-  return new Problem("The service could not answer", message + again, retryable ?? true);
-}
-
-async function* serverSentEvents(stream) {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let buffer = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    buffer = (buffer + (value ?? "")).replace(/\r\n/g, "\n");
-    const blocks = buffer.split("\n\n");
-    buffer = blocks.pop();
-    for (const block of blocks) {
-      const field = (name) => block.split("\n").filter((line) => line.startsWith(`${name}:`))
-        .map((line) => line.slice(name.length + 1).trimStart()).join("\n");
-      if (field("data")) yield { name: field("event"), data: JSON.parse(field("data")) };
-    }
-    if (done) return;
-  }
-}
-
-async function fetchAnswer(body, signal, onText, onRestart) {
-  const response = await request("v1/answers", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-    signal,
-  });
-  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return response.json();
-  for await (const { name, data } of serverSentEvents(response.body)) {
-    if (name === "delta") onText(data.text ?? "");
-    if (name === "restart") onRestart();
-    if (name === "error") throw problemFrom(data);
-    if (name === "answer") return data;
-  }
-  throw new Problem("The answer broke off", "The service closed the connection before it was done.");
+// The title and the text of an error, whoever raised it.
+function explain({ kind, message }) {
+  const [title, text] = PROBLEMS[kind] ?? [kind ? "The service could not answer" : "The answer broke off"];
+  return { title, text: text ?? message };
 }
 
 // --- asking
@@ -96,19 +44,18 @@ async function ask() {
   if (running?.question === question) return;
   running?.controller.abort();
   const current = (running = { question, controller: new AbortController() });
-  const body = { question, stream: true };
+  const body = { question };
   if ($("#collection").value) body.collection = $("#collection").value;
   if ($("#max-context-tokens").value) body.max_context_tokens = Number($("#max-context-tokens").value);
   showLoading(question);
   let text = "";
   try {
     const show = () => running === current && showText(text, []);
-    const answer = await fetchAnswer(
-      body,
-      current.controller.signal,
-      (more) => show((text += more)),
-      () => show((text = "")),
-    );
+    const answer = await service.answer(body, {
+      signal: current.controller.signal,
+      onText: (more) => show((text += more)),
+      onRestart: () => show((text = "")),
+    });
     if (running === current) showAnswer(answer, body.collection);
   } catch (error) {
     if (running === current) showProblem(error);
@@ -135,11 +82,11 @@ function showLoading(question) {
 }
 
 function showProblem(error) {
-  const problem = error.name === "AbortError" ? new Problem("Stopped", "You stopped this question.")
-    : error instanceof Problem ? error : new Problem("The answer broke off", error.message);
+  const stopped = { title: "Stopped", text: "You stopped this question." };
+  const { title, text } = error.name === "AbortError" ? stopped : explain(error);
   $("#problem").hidden = false;
-  $("#problem").replaceChildren(el("strong", {}, problem.title), el("p", {}, problem.message),
-    problem.mayRetry ? button("Try again", ask) : "");
+  $("#problem").replaceChildren(el("strong", {}, title), el("p", {}, text),
+    error.kind === "refused" ? "" : button("Try again", ask));
 }
 
 // --- the answer
@@ -209,11 +156,7 @@ function citationCard(citation, collection) {
 
 const pageText = (page) => (page ? ` · page ${page}` : "");
 
-function sourceNode(source) {
-  const text = source ?? "";
-  if (!/^https?:\/\//i.test(text)) return text;
-  return el("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text);
-}
+const sourceNode = (source) => (/^https?:/i.test(source ?? "") ? link(source, source) : source ?? "");
 
 function facts({ status, confidence, tier, usage }) {
   const fact = (name, ...values) => el("div", {}, el("dt", {}, name), el("dd", {}, ...values));
@@ -261,12 +204,11 @@ async function openReader(documentId, collection, citation = null) {
   $("#reader-text").textContent = "";
   showReaderNote("");
   $("#reader").showModal();
-  const query = collection ? `?collection=${encodeURIComponent(collection)}` : "";
   try {
-    const found = await (await request(`v1/documents/${encodeURIComponent(documentId)}${query}`)).json();
+    const found = await service.document(documentId, collection);
     if (opened === lastOpened) showDocument(found, citation);
   } catch (error) {
-    if (opened === lastOpened) showReaderNote(error.message);
+    if (opened === lastOpened) showReaderNote(explain(error).text);
   }
 }
 
@@ -288,23 +230,6 @@ function showDocument({ title, text, sources = [] }, citation) {
   mark.scrollIntoView({ block: mark.offsetHeight > body.clientHeight ? "start" : "center", behavior: "instant" });
 }
 
-// The quote's place in UTF-16 units. The service counts Unicode code points, JavaScript does not.
-function quotePlace(text, { start, end, quote }) {
-  const first = utf16Index(text, start, 0);
-  const last = utf16Index(text, end - start, first);
-  if (text.slice(first, last) === quote) return [first, last];
-  const found = quote ? text.indexOf(quote) : -1;
-  return found < 0 ? [0, 0] : [found, found + quote.length];
-}
-
-function utf16Index(text, codePoints, from) {
-  let index = from;
-  for (let count = 0; count < codePoints && index < text.length; count += 1) {
-    index += text.codePointAt(index) > 0xffff ? 2 : 1;
-  }
-  return index;
-}
-
 function showReaderNote(message) {
   $("#reader-note").hidden = !message;
   $("#reader-note").textContent = message;
@@ -314,8 +239,8 @@ function showReaderNote(message) {
 
 async function look() {
   const [ready, listing] = await Promise.allSettled([
-    request("ready"),
-    request("v1/documents").then((response) => response.json()),
+    service.request("ready"),
+    service.request("v1/documents").then((response) => response.json()),
   ]);
   const failed = [ready, listing].find((outcome) => outcome.status === "rejected");
   documents = listing.status === "fulfilled" ? listing.value.documents ?? listing.value : [];
@@ -333,7 +258,7 @@ async function look() {
 function showService(error, count) {
   $("#service").dataset.state = error ? "down" : "ready";
   $("#service").textContent = error
-    ? `${error.title}: ${error.message}`
+    ? `${explain(error).title}: ${explain(error).text}`
     : `Ready · ${count.toLocaleString("en")} ${count === 1 ? "document" : "documents"}`;
 }
 

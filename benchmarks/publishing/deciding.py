@@ -97,6 +97,17 @@ def thousand_answers(result: Result) -> str:
     return table(head, rows)
 
 
+def batch_allocation(result: Result) -> str:
+    """Right answers, of all questions, at shares of the price of asking for all that are unsure."""
+    shares = list(result["default"]["quality"])
+    rows = [
+        [title, name, *(f"{result[key]['quality'][share][name]['mean']:.3f}" for share in shares)]
+        for key, title in (("calibrated", "calibrated"), ("default", "as it comes"))
+        for name in result[key]["quality"][shares[0]]
+    ]
+    return table(["Confidence", "Order", *shares], rows)
+
+
 def deciding_speed(result: Result) -> str:
     """What a question's decisions take."""
     head = ["Questions", "Median, ms", "99th percentile, ms"]

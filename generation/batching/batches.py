@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from generation.batching.asking import BatchAsking
+from generation.batching.choosing import BatchChoosing
 from generation.batching.collecting import Collecting
 from generation.batching.entries import Entry, Given, Waiting, given, waiting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecord, BatchRecords
-from generation.deciding.policy import is_good_enough
 from generation.money.ledger import utc_now
 from generation.money.metered import was_taken
 from rag.calls import LedgerLine
@@ -73,18 +73,18 @@ class QuestionBatches:
         self,
         *,
         gathering: Gathering,
+        choosing: BatchChoosing,
         open_asking: Callable[[], BatchAsking],
         collecting: Collecting,
         records: BatchRecords,
-        escalate_below: float,
         turn: Turn = lambda _: nullcontext(),
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._gathering = gathering
+        self._choosing = choosing
         self._open_asking = open_asking
         self._collecting = collecting
         self._records = records
-        self._escalate_below = escalate_below
         self._turn = turn
         self._now = now
         self._step = asyncio.Lock()
@@ -94,7 +94,8 @@ class QuestionBatches:
     ) -> BatchState:
         """Take questions of one asker, at least one, each with a name; or find them taken.
 
-        What does not fit before a wall, or under `max_usd` in all, is quoted. Raises SettingsError
+        What does not fit before a wall, or under `max_usd` in all, is quoted; what gains most for a
+        dollar is asked first. Raises SettingsError
         and InputError where no batch can be sent, ProviderError when it is not taken, and what
         `QuestionPipeline.answer` raises.
         """
@@ -152,13 +153,23 @@ class QuestionBatches:
         return record
 
     async def _entry(self, name: str, question: Question) -> Entry:
-        """It waits, unless its quote is good enough or there is nothing to answer from."""
+        """It waits where the model is to be asked, and is given its quote where not."""
         found = await self._gathering.gather(question)
-        asked, answer = found.question, found.answer
-        if not found.context.pieces or is_good_enough(found.quote, self._escalate_below):
+        asked, quote = found.question, found.quote
+        decided = await self._choosing.decide(found)
+        if not decided.is_asked:
+            answer = replace(found.answer, because=decided.because)
             return Entry(name, given(asked, answer, found.hits))
-        lines = answer.cost.lines
-        return Entry(name, waiting(asked, found.hits, found.context, found.quote, lines))
+        form = waiting(
+            asked,
+            found.hits,
+            found.context,
+            quote,
+            found.answer.cost.lines,
+            because=decided.because,
+            gain=decided.gain,
+        )
+        return Entry(name, form)
 
     async def _ask(
         self, record: BatchRecord, max_usd: Decimal | None, asking: BatchAsking

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from generation.batching.asking import BatchAsking
+from generation.batching.choosing import ASKED, AsDecided
 from generation.batching.collected import Heard, KeptGenerator
 from generation.batching.entries import Entry, Given, Missed, Waiting, given
 from generation.batching.records import BatchRecord, BatchRecords
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
-from generation.deciding.policy import PlainRule
+from generation.deciding.judging import Judge
+from generation.deciding.tier_costs import TierCosts
 from generation.providers.batch import BatchAnswer, BatchResult
 from generation.writing.citing import NOT_FOUND
 from rag.errors import BudgetError
@@ -27,7 +28,8 @@ class Collecting:
     """Makes answers of what a batch gave.
 
     One that rests on a document that was forgotten or changed in between is not given: the places
-    that it cites are not there any more. `abstain_below` is the least confidence of any answer.
+    that it cites are not there any more. `abstain_below` is the least confidence of any answer;
+    `judge` gives answers theirs, and `costs` learn what they came to.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Collecting:
         revisions: Revisions,
         compressor: Compressor,
         baseline: Baseline,
+        judge: Judge,
+        costs: TierCosts,
         abstain_below: float,
     ) -> None:
         self._records = records
@@ -45,6 +49,8 @@ class Collecting:
         self._revisions = revisions
         self._compressor = compressor
         self._baseline = baseline
+        self._judge = judge
+        self._costs = costs
         self._abstain_below = abstain_below
 
     async def end(
@@ -105,11 +111,13 @@ class Collecting:
         cascade = CascadeGenerator(
             [
                 TierGenerator("extractive", KeptGenerator(waiting.quote)),
-                TierGenerator("premium", asking.writer(result, cost)),
+                TierGenerator(ASKED, asking.writer(result, cost)),
             ],
             self._compressor,
-            PlainRule(escalate_below=math.inf),  # this was decided when it was asked
+            AsDecided(waiting.because),
             self._abstain_below,
+            judge=self._judge,
+            costs=self._costs,
         )
         heard = Heard(waiting.lines)
         question, context = waiting.question, waiting.context

@@ -30,7 +30,8 @@ class Waiting:
     """A question whose quote is not good enough, with all that its answer will be made of.
 
     `hits` are those that were found, then those of pieces that are not among them. `lines` are what
-    it has cost so far. `refused` tells why a wall keeps it from being asked, empty where none does.
+    it has cost so far. `because` and `gain` are those of `choosing.Decided`. `refused` tells why a
+    wall keeps it from being asked, empty where none does.
     """
 
     question: Question
@@ -40,6 +41,8 @@ class Waiting:
     tokens: int
     quote: Generation
     lines: tuple[CostLine, ...]
+    because: str = ""
+    gain: float = 0.0
     refused: str = ""
 
     @property
@@ -86,6 +89,9 @@ def waiting(
     context: Context,
     quote: Generation,
     lines: Sequence[CostLine],
+    *,
+    because: str = "",
+    gain: float = 0.0,
 ) -> Waiting:
     """An entry whose context is kept until a model has answered."""
     kept = list(hits)
@@ -96,7 +102,15 @@ def waiting(
             kept.append(piece.hit)
     places = [Place(numbers[p.hit.chunk.chunk_id], p.start, p.end) for p in context.pieces]
     return Waiting(
-        question, tuple(kept), tuple(places), context.text, context.tokens, quote, tuple(lines)
+        question,
+        tuple(kept),
+        tuple(places),
+        context.text,
+        context.tokens,
+        quote,
+        tuple(lines),
+        because,
+        gain,
     )
 
 

@@ -81,6 +81,10 @@ class ChanceEstimator:
         by_tier = {tier: self._stated(tier, holds.probability) for tier in tiers}
         return Chances(by_tier, "" if holds.is_in_range else holds.why)
 
+    def skill(self, tier: Tier) -> float:
+        """The share that a tier makes out of the answers that the context holds, 0 to 1."""
+        return self._traits[tier].skill
+
     def _fitted(self, tier: Tier, chance: float) -> TierChance:
         traits = self._traits[tier]
         return TierChance(chance, traits.sharpness, traits.after_error)

@@ -46,7 +46,7 @@ class ExpectedCost:
         options = self._options(case, chances)
         confidence = _confidence(case)
         if not asked:
-            self._price_of_error.saw(Situation(confidence, tuple(options)))
+            await self._price_of_error.saw(Situation(confidence, tuple(options)))
         found = plans(confidence, options, stakes)
         best = found[0]
         return Choice(best.ask.tier if best.ask else None, _because(case, found, stakes))

@@ -23,6 +23,7 @@ from itertools import accumulate
 from rag.errors import InputError, RangeError
 
 MIN_JUDGED = 100
+_HALVINGS = 50
 _STEPS = 20  # from the first threshold to the one that lets all be answered
 
 
@@ -131,3 +132,18 @@ def binomial_tail(wrong: int, given: int, rate: float) -> float:
         for count in range(wrong + 1)
     )
     return min(1.0, math.fsum(map(math.exp, chances)))
+
+
+def rate_at_most(wrong: int, given: int, delta: float) -> float:
+    """The rate of errors of which so few wrong ones would come with a chance of `delta` only.
+
+    It is the upper end of the interval of Clopper and Pearson (1934), on one side.
+    """
+    low, high = wrong / given if given else 1.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if middle < 1 and binomial_tail(wrong, given, middle) > delta:
+            low = middle
+        else:
+            high = middle
+    return high

@@ -12,6 +12,7 @@ of this process, and is looked at anew whenever one of them is settled.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import threading
@@ -84,6 +85,8 @@ class SqlLedger:
             "ms": sum(line.ms for line in answer.cost.lines),
             "because": answer.because,
             "signals": json.dumps(dict(answer.signals), separators=(",", ":")),
+            "arm": answer.arm or None,
+            "conversation": _mark(question.conversation_id) if answer.arm else None,
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 
@@ -208,6 +211,12 @@ class SqlLedger:
             self._waiting.append(entry)
         else:
             entry.done.set_exception(verdict.error(self._now()))
+
+
+def _mark(conversation_id: str) -> str | None:
+    """What tells conversations apart and does not name them; None for none."""
+    digest = hashlib.sha256(conversation_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest[:16] if conversation_id else None
 
 
 def _line_if_lost(

@@ -94,5 +94,8 @@ ANSWERS = Table(
     Column("ms", Float, nullable=False),
     Column("because", Text),  # why its tier answered
     Column("signals", Text),  # what its confidence was made from, as JSON
+    Column("arm", String),  # experiment/arm; null outside experiments
+    Column("conversation", String),  # a hash of its id; null outside experiments and conversations
     Index("answers_by_time", "at"),
+    Index("answers_by_arm", "arm"),
 )

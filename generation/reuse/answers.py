@@ -16,17 +16,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
+from generation.deciding.price_of_error import PriceOfError
 from generation.reuse.alike import Alike, AlikeQuestions, says_the_same
 from generation.reuse.binding import binding_of, evidence_of, hash_of, saying_of
 from generation.reuse.entries import Entries, Entry
 from generation.reuse.flights import Flight, Flights
 from generation.reuse.normal import normalised
+from generation.reuse.trading import trade_of
 from generation.reuse.verdicts import SAME_WORDS, Verdicts
 from rag.errors import NotFoundError, RagError
 from rag.pipeline import retrieve_current
 from rag.ports import ChangeCounter, Embedder, Retriever
 from rag.types import Answer, Hit, Passage, Question, Vector
 
+_PRUNE_EVERY = 100  # answers that are kept, beginning with the first
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,7 +83,8 @@ class _Asked:
 class KeptAnswers:
     """A Reuse over `entries`. It notes in `verdicts` what it gives.
 
-    Without `alike`, answers are given again to the same words only.
+    Without `alike`, answers are given again to the same words only; with a `price_of_error`, to
+    other words only where what is risked is less than what making the answer took.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class KeptAnswers:
         entries: Entries,
         verdicts: Verdicts,
         alike: AlikeQuestions | None = None,
+        price_of_error: PriceOfError | None = None,
         *,
         retriever: Retriever,
         embedder: Embedder,
@@ -97,11 +102,13 @@ class KeptAnswers:
         self._entries = entries
         self._verdicts = verdicts
         self._alike = alike
+        self._price_of_error = price_of_error
         self._retriever = retriever
         self._embedder = embedder
         self._changes = changes
         self._rules = rules
         self._flights: Flights[_Given] = Flights()
+        self._kept = 0
 
     @asynccontextmanager
     async def asking(self, question: Question, max_context_tokens: int) -> AsyncIterator[_Asking]:
@@ -139,9 +146,13 @@ class KeptAnswers:
                 beside.entry,
                 beside.score,
                 is_right=is_right,
+                was_due=beside.decision.action == "explore",
             )
             fresh = replace(fresh, says=beside.entry.says) if is_right else fresh
         await asyncio.to_thread(self._entries.keep, fresh, await self._embed(fresh.question))
+        if self._kept % _PRUNE_EVERY == 0:
+            await asyncio.to_thread(self._verdicts.prune, self._entries.since())
+        self._kept += 1
         # Whoever forgets a document counts a change and then deletes the answers made from it:
         # it has seen this one, or the change is seen here.
         if await self._changes.changes(fresh.collection) != fresh.changes:
@@ -169,12 +180,15 @@ class KeptAnswers:
         alike = await asyncio.to_thread(self._alike.find, asked.binding, question, vector)
         if alike is None or not await self._is_current(alike.entry, asked):
             return None, None
-        if alike.decision.action != "reuse":
+        decision, why = alike.decision, alike.decision.why
+        if decision.action != "reuse":
             return None, alike
-        decision = alike.decision
-        return _Given(
-            alike.entry, asked.changes, alike.score, decision.chance_wrong, decision.why
-        ), None
+        if self._price_of_error is not None:
+            trade = trade_of(alike, self._price_of_error.stakes(question.collection))
+            if not trade.pays:
+                return None, alike
+            why = f"{why}; {trade.told}"
+        return _Given(alike.entry, asked.changes, alike.score, decision.chance_wrong, why), None
 
     async def _is_current(self, entry: Entry, asked: _Asked) -> bool:
         """Whether the entry's question still finds what its answer was made from."""

@@ -176,8 +176,12 @@ class Entries:
                 deleted += gone.rowcount
         return deleted
 
+    def since(self) -> datetime:
+        """What was kept before this is not given any more."""
+        return self._now() - self._keep
+
     def _since(self) -> str:
-        return _text(self._now() - self._keep)
+        return _text(self.since())
 
 
 def delete_entry(connection: Connection, entry_id: str) -> bool:

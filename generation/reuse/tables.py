@@ -68,6 +68,7 @@ REUSES = Table(
     Column("is_right", Boolean),  # null: nobody has said
     Column("at", String, nullable=False),
     Column("judged_at", String),
+    Column("was_due", Boolean),  # it would have been given, had it not been made afresh to compare
     Index("reuses_by_time", "at"),
     Index("reuses_by_verdict", "judged_at"),
 )

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, bindparam, func, insert, select, update
+from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
 
+from generation.deciding.risk import rate_at_most
 from generation.reuse.entries import Entry, delete_entry, utc_now
 from generation.reuse.tables import KEPT_ANSWERS, REUSES
 
 SAME_WORDS = 1.0
 """The score of two questions that are equal once they are normalised."""
 
+_DOUBT = 0.05
 _MOST_READ = 10_000
 _JUDGED = (
     select(
@@ -41,12 +43,20 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class ReuseSum:
-    """How many kept answers were given, how many of them judged, and how many of these wrong."""
+class HitSum:
+    """How many answers that were given again were judged, and how many of these were wrong.
 
-    given: int
+    An answer that was due and was made afresh to check the kept one counts as given: it was chosen
+    at random from those that were due, and the fresh one is its verdict.
+    """
+
     judged: int
     wrong: int
+
+    @property
+    def wrong_at_most(self) -> float:
+        """The share that is wrong in the long run is at most this, by a chance of 95 in 100."""
+        return rate_at_most(self.wrong, self.judged, _DOUBT)
 
 
 class Verdicts:
@@ -58,11 +68,16 @@ class Verdicts:
 
     def note_given(self, answer_id: str, entry: Entry, score: float) -> None:
         """An entry was given as the answer of this id; nobody knows yet whether it is right."""
-        self._note(answer_id, entry, score, None)
+        self._note(answer_id, entry, score)
 
-    def note_compared(self, answer_id: str, entry: Entry, score: float, *, is_right: bool) -> None:
-        """An entry was not given; the fresh answer of this id tells whether it was right."""
-        self._note(answer_id, entry, score, is_right)
+    def note_compared(
+        self, answer_id: str, entry: Entry, score: float, *, is_right: bool, was_due: bool
+    ) -> None:
+        """An entry was not given; the fresh answer of this id tells whether it was right.
+
+        It `was_due` where it was left out only to compare it.
+        """
+        self._note(answer_id, entry, score, is_right, was_due)
 
     def observe(self, answer_id: str, *, is_right: bool) -> bool:
         """Somebody says whether an answer is right; gives whether that concerns a kept one.
@@ -93,18 +108,45 @@ class Verdicts:
             rows = connection.execute(_JUDGED, {"after": at}).all()
         return [Judged(*row) for row in reversed(rows)]
 
-    def sum(self, since: datetime, until: datetime) -> ReuseSum:
-        """What was given again from `since` until before `until`."""
+    def sum(self, since: datetime, until: datetime) -> HitSum:
+        """What is known of the answers that were given again from `since` until before `until`."""
         columns = REUSES.c
         query = select(
-            func.count(),
-            func.count(columns.is_right),
-            func.count().filter(columns.is_right.is_(False)),
-        ).where(columns.was_given, columns.at >= _text(since), columns.at < _text(until))
+            func.count(columns.is_right), func.count().filter(columns.is_right.is_(False))
+        ).where(
+            columns.was_given | columns.was_due,
+            columns.at >= _text(since),
+            columns.at < _text(until),
+        )
         with self._engine.connect() as connection:
-            return ReuseSum(*connection.execute(query).one())
+            return HitSum(*connection.execute(query).one())
 
-    def _note(self, answer_id: str, entry: Entry, score: float, is_right: bool | None) -> None:
+    def prune(self, before: datetime) -> None:
+        """Delete what nobody judged and is older than this, and verdicts that are read no more.
+
+        The entries that they are about must be gone.
+        """
+        columns = REUSES.c
+        unjudged = columns.is_right.is_(None) & (columns.at < _text(before))
+        with self._engine.begin() as connection:
+            connection.execute(delete(REUSES).where(unjudged))
+            for same_words in (columns.score >= SAME_WORDS, columns.score < SAME_WORDS):
+                newest_first = select(columns.judged_at).where(
+                    same_words, columns.judged_at.is_not(None)
+                )
+                newest_first = newest_first.order_by(columns.judged_at.desc())
+                last = connection.scalar(newest_first.offset(_MOST_READ).limit(1))
+                if last is not None:
+                    connection.execute(delete(REUSES).where(same_words, columns.judged_at <= last))
+
+    def _note(
+        self,
+        answer_id: str,
+        entry: Entry,
+        score: float,
+        is_right: bool | None = None,
+        was_due: bool | None = None,
+    ) -> None:
         now = self._time()
         row = {
             "answer_id": answer_id,
@@ -116,6 +158,7 @@ class Verdicts:
             "is_right": is_right,
             "at": now,
             "judged_at": None if is_right is None else now,
+            "was_due": was_due,
         }
         with self._engine.begin() as connection:
             connection.execute(insert(REUSES), row)

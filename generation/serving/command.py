@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.serving.adapters import served_rank
 from generation.serving.plan import MOST_SEQUENCES, USUAL_CONTEXT, Plan
 
 HOST = "127.0.0.1"
@@ -26,11 +27,17 @@ _GIGA = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of `vllm serve`; `value` is empty for a switch."""
+    """One option of `vllm serve`; `value` is empty for a switch, `more` follow where there are."""
 
     name: str
     value: str
     why: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """As the command line has it."""
+        return [*filter(None, (self.name, self.value)), *self.more]
 
 
 def options(plan: Plan) -> list[Option]:
@@ -42,6 +49,7 @@ def options(plan: Plan) -> list[Option]:
         *_precision(plan),
         *_batching(plan),
         *_reuse(plan),
+        *_adapters(plan),
     ]
 
 
@@ -54,23 +62,24 @@ def arguments(plan: Plan) -> list[str]:
     """The command, word by word."""
     words = ["vllm", "serve", plan.rung.model]
     for option in options(plan):
-        words += [option.name, option.value] if option.value else [option.name]
+        words += option.words
     return words
 
 
 def command(plan: Plan) -> str:
     """The command for a shell, an option a line."""
     lines = [f"vllm serve {shlex.quote(plan.rung.model)}"]
-    lines += [shlex.join(filter(None, (one.name, one.value))) for one in options(plan)]
+    lines += [shlex.join(option.words) for option in options(plan)]
     return " \\\n  ".join(lines)
 
 
 def settings(plan: Plan) -> dict[str, str]:
     """The settings that make the service use this server; those nobody can know are empty."""
+    adapters = plan.wish.adapters
     watts = "" if plan.gpu.watts is None else f"{plan.gpu.watts * plan.wish.gpus:g}"
     return {
         "RAG_LOCAL__BASE_URL": f"http://{HOST}:{PORT}/v1",
-        "RAG_LOCAL__MODEL": served_name(plan),
+        "RAG_LOCAL__MODEL": adapters[0].name if adapters else served_name(plan),
         "RAG_LOCAL__MAX_CONCURRENT": str(plan.sequences),
         "RAG_LOCAL__GPU_USD_PER_HOUR": "",
         "RAG_LOCAL__GPU_WATTS": watts,
@@ -91,6 +100,7 @@ def arithmetic(plan: Plan) -> list[str]:
         f"{plan.gpu.name}: {_gb(plan.gpu.memory_bytes)}, of which vLLM may take "
         f"{plan.wish.utilization:.0%}: {_gb(memory.usable_bytes)}",
         f"weights, {size}: {_gb(memory.weight_bytes)}{each}",
+        *_adapter_arithmetic(plan),
         f"reserve for activations, sampler and CUDA, estimated: {_gb(memory.reserve_bytes)}",
         f"left for the KV cache: {_gb(memory.kv_bytes)}{each}",
         f"one token: 2 x {facts.layers} layers x {heads} heads x {facts.head_dim} x {bytes_each} "
@@ -169,6 +179,31 @@ def _reuse(plan: Plan) -> Iterator[Option]:
         value = json.dumps({"enable_thinking": False})
         why = f"it would spend the {plan.wish.output_tokens:,} tokens of an answer on thinking"
         yield Option("--default-chat-template-kwargs", value, why)
+
+
+def _adapters(plan: Plan) -> Iterator[Option]:
+    adapters = plan.wish.adapters
+    if not adapters:
+        return
+    names = " or ".join(adapter.name for adapter in adapters)
+    yield Option("--enable-lora", "", "makes room for adapters")
+    why = f"the least that vLLM takes for rank {max(adapter.rank for adapter in adapters)}"
+    yield Option("--max-lora-rank", str(served_rank(adapters)), why)
+    if len(adapters) > 1:
+        yield Option("--max-loras", str(len(adapters)), "all of them may answer in one batch")
+    first, *others = (f"{adapter.name}={adapter.folder}" for adapter in adapters)
+    why = f"who asks for {names} gets that one, and who asks for {served_name(plan)} none"
+    yield Option("--lora-modules", first, why, more=tuple(others))
+
+
+def _adapter_arithmetic(plan: Plan) -> Iterator[str]:
+    adapters = plan.wish.adapters
+    if adapters:
+        widest = max(adapter.width for adapter in adapters)
+        yield (
+            f"adapters: {len(adapters)} x rank {served_rank(adapters)} x {widest:,} inputs and "
+            f"outputs x 2 bytes: {_gb(plan.memory.adapter_bytes)} on each GPU"
+        )
 
 
 def _is_folder(plan: Plan) -> bool:

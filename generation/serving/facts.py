@@ -56,7 +56,7 @@ class ModelFacts:
 def facts_in_folder(folder: Path) -> ModelFacts:
     """The facts of the model in `folder`. Raises InputError, in one line, for one unfit to plan."""
     file = folder / "config.json"
-    whole = _read_json(file)
+    whole = read_json(file)
     config = {**whole, **_part(whole, "text_config")}
     _check_attention(folder, config)
     heads = _number(file, config, "num_attention_heads")
@@ -117,7 +117,8 @@ def facts_as_told(
     )
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """The object that a file holds. Raises InputError, in one line, where it holds none."""
     try:
         value = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
@@ -162,7 +163,7 @@ def _weight_bytes(folder: Path) -> int:
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        size = max(size, _number(index, _part(_read_json(index), "metadata"), "total_size"))
+        size = max(size, _number(index, _part(read_json(index), "metadata"), "total_size"))
     if not size:
         raise InputError(
             f"{folder} has no *.safetensors and no index of them: vLLM would find no weights"

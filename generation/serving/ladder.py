@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from generation.serving.adapters import Adapter
 from generation.serving.facts import ModelFacts
 from generation.serving.gpus import Gpu
 from generation.serving.memory import CacheType, Quantization
@@ -26,7 +27,7 @@ class Wish:
 
     `prompt_tokens` and `output_tokens` are those of one question at most. `concurrent` is how many
     questions there shall be room for at once. `utilization` is the share of a GPU's memory that
-    vLLM may take, above 0 and at most 1.
+    vLLM may take, above 0 and at most 1. `adapters` are served beside the model.
     """
 
     prompt_tokens: int = 1_500
@@ -37,6 +38,7 @@ class Wish:
     quantization: Quantization | None = None
     cache: CacheType | None = None
     utilization: float = 0.92
+    adapters: tuple[Adapter, ...] = ()
 
     @property
     def question_tokens(self) -> int:

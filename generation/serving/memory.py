@@ -40,6 +40,7 @@ class Memory:
 
     `usable_bytes` is the share that vLLM may take. `kv_tokens` is the size of the whole cache, and
     `questions` how many questions of `question_tokens`, prompt and answer, it holds at once.
+    `adapter_bytes` are those of all adapters.
     """
 
     usable_bytes: int
@@ -48,11 +49,12 @@ class Memory:
     kv_bytes_per_token: int
     kv_tokens: int
     question_tokens: int
+    adapter_bytes: int = 0
 
     @property
     def kv_bytes(self) -> int:
         """Left for the KV cache; negative where not even weights and reserve fit."""
-        return self.usable_bytes - self.weight_bytes - self.reserve_bytes
+        return self.usable_bytes - self.weight_bytes - self.adapter_bytes - self.reserve_bytes
 
     @property
     def questions(self) -> int:
@@ -87,12 +89,13 @@ def share_out(
     usable_bytes: int,
     batched_tokens: int,
     question_tokens: int,
+    adapter_bytes: int = 0,
 ) -> Memory:
     """What each of `gpus` holds when each may use `usable_bytes`."""
     weights = weight_bytes(facts, quantization) // gpus
     reserve = RESERVE_BYTES + RESERVE_BYTES_PER_BATCHED_TOKEN * batched_tokens
     per_token = kv_bytes_per_token(facts, cache, gpus)
-    left = max(0, usable_bytes - weights - reserve)
+    left = max(0, usable_bytes - weights - adapter_bytes - reserve)
     return Memory(
         usable_bytes=usable_bytes,
         weight_bytes=weights,
@@ -100,4 +103,5 @@ def share_out(
         kv_bytes_per_token=per_token,
         kv_tokens=left // (per_token * BLOCK_TOKENS) * BLOCK_TOKENS,
         question_tokens=question_tokens,
+        adapter_bytes=adapter_bytes,
     )

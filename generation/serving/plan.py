@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from generation.serving.adapters import adapter_bytes, check_adapters
 from generation.serving.facts import ModelFacts
 from generation.serving.gpus import Gpu
 from generation.serving.known_models import KNOWN_MODELS
@@ -67,6 +68,7 @@ def make_plan(facts: ModelFacts, gpu: Gpu, wish: Wish) -> Plan:
     """
     _check_wish(wish)
     _check_gpus(facts, gpu, wish)
+    check_adapters(wish.adapters, facts)
     best = _best_plan(facts, gpu, wish)
     if best.missing_bytes:
         raise InputError(_too_small(best))
@@ -109,6 +111,7 @@ def _fill_in(facts: ModelFacts, gpu: Gpu, wish: Wish, rung: Rung, cache: CacheTy
         usable_bytes=int(gpu.memory_bytes * wish.utilization),
         batched_tokens=batched,
         question_tokens=wish.question_tokens,
+        adapter_bytes=adapter_bytes(wish.adapters),
     )
     return Plan(
         facts=facts,
@@ -205,11 +208,12 @@ def _too_small(plan: Plan) -> str:
     """What is missing, and what would help."""
     wish, missing = plan.wish, plan.missing_bytes
     usable = plan.memory.usable_bytes
+    beside = ", adapters" if wish.adapters else ""
     smaller = [f"a smaller model such as {name}" for name in _smaller(plan)]
     helps = [*_more_gpus(plan), *smaller] or ["a larger GPU"]
     return (
         f"{plan.rung.model} does not fit on {wish.gpus} x {plan.gpu.name}: {plan.rung.quantization}"
-        f" weights, reserve and a sequence of {plan.context:,} tokens need "
+        f" weights{beside}, reserve and a sequence of {plan.context:,} tokens need "
         f"{(usable + missing) / _GIGA:.1f} GB of each, and {usable / _GIGA:.1f} GB may be used, so "
         f"{missing / _GIGA:.1f} GB are missing: take {' or '.join(helps)}"
     )

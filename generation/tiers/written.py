@@ -38,10 +38,11 @@ def call_for(
     context: Context,
     tier: Tier,
     max_output_tokens: int,
+    instructions: str = "",
 ) -> ModelCall:
     """What is put to a model of `tier`, for a context of at least one piece."""
     return ModelCall(
-        prompt=build_prompt(question, context),
+        prompt=build_prompt(question, context, instructions),
         question=question,
         tier=tier,
         max_output_tokens=max_output_tokens,
@@ -52,6 +53,7 @@ def call_for(
 class WrittenGenerator:
     """A Generator of one tier, in which `model` writes at most `max_output_tokens`.
 
+    `instructions` are the operator's own, beside those that every model gets.
     Its confidence is an estimate that is not calibrated (see `writing.checking`). A context without
     pieces is not worth a call: it abstains.
     """
@@ -61,10 +63,12 @@ class WrittenGenerator:
         model: LanguageModel,
         tier: Tier,
         max_output_tokens: int,
+        instructions: str = "",
     ) -> None:
         self._model = model
         self._tier: Tier = tier
         self._max_output_tokens = max_output_tokens
+        self._instructions = instructions
 
     async def generate(
         self, question: Question, hits: Sequence[Hit], context: Context, listener: Listener
@@ -77,7 +81,7 @@ class WrittenGenerator:
         if not context.pieces:
             return Generation(NOT_FOUND, (), 0.0, True, self._tier, self._model.model)
         written = _Written(listener)
-        call = call_for(question, context, self._tier, self._max_output_tokens)
+        call = call_for(question, context, self._tier, self._max_output_tokens, self._instructions)
         end, checked = await self._write(call, excerpts_of(context), written)
         if checked.is_empty:
             written.void()

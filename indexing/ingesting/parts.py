@@ -23,8 +23,8 @@ class Parts:
     """What an ingestion works with.
 
     Chunks are embedded and stored `batch_chunks` at a time, or a document if that has more.
-    `check_room` raises when the disk has no room for more. `drop_answers` deletes the kept answers
-    that were made from one of the documents of a collection, and gives how many there were.
+    `check_room` raises when the disk has no room for more. `drop_answers` deletes what is
+    kept of answers made from one of the documents of a collection, and gives how many there were.
     `forgotten` are documents that were deleted while an ingestion runs, which must not bring them
     back.
     """

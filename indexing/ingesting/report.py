@@ -63,8 +63,8 @@ class ForgetReport:
     """Proof that a document is gone: what was there before, and what is there after.
 
     `found_after` counts the hits of this document in a search for its own words, and
-    `answers_removed` the kept answers that were made from it; `sources` are the places where it
-    was found, from which an ingestion would bring it back.
+    `answers_removed` what was kept of answers that were made from it; `sources` are the places
+    where it was found, from which an ingestion would bring it back.
     """
 
     document_id: str

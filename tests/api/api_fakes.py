@@ -76,6 +76,7 @@ class FakeApplication:
     manifest: Manifest
     state: Engine
     answering: FakeAnswering
+    experimenting: None = None
 
     async def close(self) -> None:
         await self.answering.close()

@@ -10,13 +10,15 @@ from decimal import Decimal
 from sqlalchemy import Engine
 
 from generation.money.ledger import SqlLedger
+from generation.reuse.entries import Entry
+from generation.reuse.verdicts import SAME_WORDS, Verdicts
 from rag.calls import ModelCall, Prompt
 from rag.types import Answer, Cost, CostLine, Question, Tier, Usage
 
 
 @dataclass(frozen=True)
 class Spent:
-    """An answer and, but for the extractive tier, the one call that it took.
+    """An answer and, where a model wrote it, the one call that it took.
 
     A call without `usd` is of unknown cost; with `at_most` None it has no price at all.
     """
@@ -50,7 +52,7 @@ async def write(engine: Engine, rows: Sequence[Spent] = SPENT) -> None:
             "x", "help", tenant=row.tenant, key=row.key, answer_id=f"ans_{row.day}_{number}"
         )
         usd = None if row.usd is None else Decimal(row.usd)
-        if row.tier != "extractive":
+        if row.tier in ("local", "premium"):
             await _call(ledger, question, row, usd)
         baseline = None if row.baseline is None else Decimal(row.baseline)
         cost = Cost((CostLine("generate", row.model, usd, 5.0),), baseline)
@@ -71,3 +73,17 @@ async def _call(ledger: SqlLedger, question: Question, row: Spent, usd: Decimal 
     await ledger.settle(
         replace(held, usd=usd, usage=usage, outcome="done", watt_hours=row.watt_hours, ms=5.0)
     )
+
+
+def judge_reuse(engine: Engine, day: str, *, right: int, wrong: int, compared: int) -> None:
+    """So many kept answers were given and judged by people, and so many due ones compared."""
+    at = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=UTC)
+    verdicts = Verdicts(engine, lambda: at)
+    cost = Cost((), None)
+    kept = Answer("kept", "answered", "x", "local", "m", 0.9, (), Usage(), 9, cost)
+    entry = Entry("", "help", "b", "w", "q", "h", 1, kept, "says")
+    for number in range(right + wrong):
+        verdicts.note_given(f"ans_given_{number}", entry, SAME_WORDS)
+        verdicts.observe(f"ans_given_{number}", is_right=number < right)
+    for number in range(compared):
+        verdicts.note_compared(f"ans_due_{number}", entry, 0.9, is_right=True, was_due=True)

@@ -149,9 +149,11 @@ async def test_questions_are_logged_when_the_settings_ask_for_it(
 def test_openapi_describes_every_route(application: FakeApplication) -> None:
     document = create_app(application).openapi()  # type: ignore[arg-type]
     assert set(document["paths"]) == {
-        "/v1/answers", "/v1/search", "/v1/context", "/v1/documents",
+        "/v1/answers", "/v1/chat/completions", "/v1/models", "/v1/models/{model}",
+        "/v1/search", "/v1/context", "/v1/documents",
         "/v1/documents/{document_id}", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/retry",
-        "/v1/costs", "/v1/batches", "/v1/batches/{batch_id}", "/v1/feedback", "/health", "/ready",
+        "/v1/costs", "/v1/batches", "/v1/batches/{batch_id}", "/v1/feedback", "/v1/handoffs",
+        "/health", "/ready",
         "/metrics",
     }  # fmt: skip
     schemas = document["components"]["schemas"]

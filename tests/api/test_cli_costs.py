@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import pytest
 from api_fakes import fake_application
 from rich.console import Console
-from spent import SPENT, Spent, write
+from spent import SPENT, Spent, judge_reuse, write
 from typer.testing import CliRunner
 
 from api.cli.cost_tables import in_words, print_sums, usd
@@ -80,6 +80,19 @@ def test_a_row_for_each_day_the_total_and_the_sentence() -> None:
         "(37%); 1 call of unknown cost, at most $0.0071\n"
     ) in shown
     assert "\nWh is estimated: share of the GPU's time x watts stated; of others' GPUs " in shown
+
+
+def test_what_was_given_again_has_a_line() -> None:
+    book()
+    assert "given again" not in ok(*NOVEMBER)
+    again = Spent("2026-11-03", "cache", baseline="0.005")
+    book([again])
+    assert "\n1 answer given again, 20% of all, $0.0050 saved; none was judged\n" in ok(*NOVEMBER)
+    engine = open_state(Settings().data_dir)
+    judge_reuse(engine, "2026-11-03", right=6, wrong=1, compared=1)
+    engine.dispose()
+    told = "; 8 judged, 1 wrong: 12.5%, at most 47.1% in the long run (95% sure)\n"
+    assert told in ok(*NOVEMBER)
 
 
 def test_by_model_nothing_is_told_of_answers() -> None:
@@ -198,7 +211,7 @@ def test_no_number_is_cut_in_a_narrow_terminal(width: int) -> None:
 def test_json_is_what_the_service_gives() -> None:
     book()
     costs = json.loads(ok(*NOVEMBER, "--by", "tier", "--json"))
-    assert set(costs) == {"since", "until", "by", "rows", "total", "walls"}
+    assert set(costs) == {"since", "until", "by", "rows", "total", "reuse", "walls"}
     assert (costs["since"], costs["until"], costs["by"]) == ("2026-11-01", "2026-11-30", "tier")
     assert [row["name"] for row in costs["rows"]] == ["extractive", "local", "premium"]
     assert costs["total"]["unknown_at_most_usd"] == "0.007100"

@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from api_fakes import fake_application
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from api.cli.main import make_app
@@ -132,6 +134,23 @@ def test_a_model_may_be_told_by_its_numbers_or_its_folder(shell: Shell) -> None:
     assert "RAG_LOCAL__MODEL=small" in done.stdout
 
 
+def test_an_adapter_is_served_beside_its_model_and_named_in_the_settings(shell: Shell) -> None:
+    folder = shell.folder / "adapter"
+    folder.mkdir()
+    config = {"peft_type": "LORA", "r": 16, "base_model_name_or_path": QWEN}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    layer = {name: np.zeros((16, 16), np.float32) for name in ("q.lora_A", "q.lora_B")}
+    save_file(layer, folder / "adapter_model.safetensors")
+    plan = shell.json(QWEN, "--gpu", "L4", "--adapter", "taught=adapter")
+    assert plan["arguments"][-2:] == ["--lora-modules", f"taught={folder}"]
+    assert plan["settings"]["RAG_LOCAL__MODEL"] == "taught"
+    assert plan["memory"]["adapter_bytes"] == 16 * 32 * 2
+    shown = shell.rag(QWEN, "--gpu", "L4", "--adapter", "taught=adapter").stdout
+    assert f"who asks for taught gets that one, and who asks for {QWEN} none" in shown
+    told = shell.error("qwen3-8b", "--gpu", "L4", "--adapter", "taught=adapter")
+    assert f"was trained on {QWEN}, and the model is Qwen/Qwen3-8B" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -149,6 +168,9 @@ def test_a_model_may_be_told_by_its_numbers_or_its_folder(shell: Shell) -> None:
         ((QWEN, "--gpu", "L4", "--json", "--run"), "leave one of the two out"),
         ((QWEN, "--gpu", "L4", "--concurrent", "0"), "--concurrent is 0"),
         (("llama-3.1-70b-instruct", "--gpu", "T4"), "GB are missing: take"),
+        ((QWEN, "--gpu", "L4", "--adapter", "./adapter"), "give NAME=FOLDER"),
+        ((QWEN, "--gpu", "L4", "--adapter", "taught="), "give NAME=FOLDER"),
+        ((QWEN, "--gpu", "L4", "--adapter", "taught=./nowhere"), "holds no adapter_config.json"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(arguments: tuple[str, ...], told: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from api_fakes import FakeApplication, MakeApplication, MakeClient, client_of
-from spent import SPENT, Spent, write
+from spent import SPENT, Spent, judge_reuse, write
 
 from api.client import RemoteDoor
 from api.doors import Door, LocalDoor
@@ -235,3 +235,25 @@ async def test_an_unreadable_state_is_a_problem(
     response = await client.get("/v1/costs")
     assert response.status_code == 500
     assert "cannot be used: a table is missing" in response.json()["detail"]
+
+
+AGAIN = Spent("2026-11-03", "cache", baseline="0.005")
+
+
+async def test_what_was_given_again_and_how_much_of_it_was_wrong(
+    door: Door, application: FakeApplication
+) -> None:
+    await write(application.state, [AGAIN])
+    judge_reuse(application.state, "2026-11-03", right=6, wrong=1, compared=1)
+    assert (await november(door)).reuse.model_dump() == {
+        "given": 1,
+        "of_all": 0.2,
+        "saved_usd": "0.005000",
+        "judged": 8,
+        "wrong": 1,
+        "wrong_share": 0.125,
+        "wrong_at_most": 0.470679,  # by Clopper and Pearson
+    }
+    before = (await november(door, until="2026-11-02", by="model")).reuse
+    assert (before.given, before.of_all, before.saved_usd) == (0, 0.0, None)
+    assert (before.judged, before.wrong_share, before.wrong_at_most) == (0, None, None)

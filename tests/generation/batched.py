@@ -12,15 +12,22 @@ from typing import Any
 
 from batch_server import BatchServer
 from contexts import COUNTER, chunks_of, hits_of
+from fakes import HashingEmbedder
 from sqlalchemy import Engine
 
 from compression.budget import BudgetCompressor
 from compression.usefulness import Usefulness
 from generation.batching.asking import BatchAsking
 from generation.batching.batches import BatchState, QuestionBatches
+from generation.batching.choosing import BatchChoosing
 from generation.batching.collecting import Collecting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecords
+from generation.deciding.calibration import Calibrator
+from generation.deciding.chances import ChanceEstimator, bundled_chances, traits_of
+from generation.deciding.judging import Judge
+from generation.deciding.policy import PlainRule, Policy
+from generation.deciding.tier_costs import TierCosts
 from generation.money.baseline import PremiumBaseline
 from generation.money.budgets import Walls
 from generation.money.ledger import SqlLedger, utc_now
@@ -31,7 +38,7 @@ from generation.providers.anthropic_batches import AnthropicBatches
 from generation.providers.batch import BatchEndpoint
 from generation.providers.openai_batches import OpenAIBatches
 from rag.pipeline import Limits
-from rag.ports import Listener
+from rag.ports import Generator, Listener
 from rag.types import Citation, Context, Generation, Hit, Question
 
 TEXT = "# Refunds\n\nA refund takes five business days and goes to the card that paid.\n"
@@ -51,6 +58,13 @@ source = "made for this test"
 """
 USD = Decimal("0.000406")
 """301 tokens at $1 and 21 at $5 a million: half of the price."""
+
+
+def made_chances() -> ChanceEstimator:
+    """The bundled estimate, which needs no vector."""
+    record = bundled_chances()
+    holds = Calibrator.from_record(record["holds_answer"])
+    return ChanceEstimator(holds, traits_of(record), HashingEmbedder())
 
 
 def questions(*texts: str) -> list[tuple[str, Question]]:
@@ -105,6 +119,8 @@ class Asked:
     walls: Walls = field(default_factory=Walls)
     page: OnePage = field(default_factory=OnePage)
     now: Callable[[], datetime] = utc_now
+    quoting: Generator = field(default_factory=Quoting)
+    policy: Policy = field(default_factory=lambda: PlainRule(0.7))
     opened: list[Any] = field(default_factory=list)
 
     def open(self, endpoint: BatchEndpoint | None = None) -> QuestionBatches:
@@ -123,7 +139,7 @@ class Asked:
             gathering=Gathering(
                 retriever=self.page,
                 compressor=compressor,
-                quoting=Quoting(),
+                quoting=self.quoting,
                 baseline=baseline,
                 limits=Limits(),
                 max_context_tokens=1_000,
@@ -135,10 +151,12 @@ class Asked:
                 revisions=self.page,
                 compressor=compressor,
                 baseline=baseline,
+                judge=Judge({}),
+                costs=TierCosts({}),
                 abstain_below=0.2,
             ),
             records=records,
-            escalate_below=0.7,
+            choosing=BatchChoosing(self.policy, made_chances(), abstain_below=0.2),
             now=self.now,
         )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 
 import pytest
 
-from generation.deciding.allocation import Way, allocate
 from generation.deciding.decision import Option, Plan, Stakes, after, plans
 from generation.deciding.dials import Situation, expected, for_budget, for_quality
 
@@ -155,34 +153,3 @@ def test_a_budget_of_nothing_buys_nothing() -> None:
     found = for_budget(traffic(), Stakes(0.0, 0.0, 0.3), 0.0)
     assert found.is_reached
     assert found.expected.usd == 0
-
-
-def test_many_questions_are_allotted_as_well_as_trying_everything_would() -> None:
-    chooser = random.Random(5)
-    for _ in range(60):
-        questions = [
-            [Way(0.0, chooser.random() / 2)]
-            + [Way(chooser.random(), chooser.random()) for _ in range(2)]
-            for _ in range(6)
-        ]
-        budget = 3 * chooser.random()
-        choice = allocate(questions, budget)
-        price = sum(ways[way].price_usd for ways, way in zip(questions, choice, strict=True))
-        chance = sum(ways[way].chance for ways, way in zip(questions, choice, strict=True))
-        assert price <= budget + 1e-9
-        best = max(
-            sum(ways[way].chance for ways, way in zip(questions, every, strict=True))
-            for every in itertools.product(range(3), repeat=6)
-            if sum(ways[way].price_usd for ways, way in zip(questions, every, strict=True))
-            <= budget
-        )
-        assert chance >= best - 1  # at most a part of one answer less
-        assert chance >= 0.85 * best
-
-
-def test_what_costs_more_for_less_is_never_chosen() -> None:
-    assert allocate([[Way(0.0, 0.5), Way(1.0, 0.4)]], 10.0) == [0]
-
-
-def test_the_cheapest_ways_are_taken_even_past_the_budget() -> None:
-    assert allocate([[Way(2.0, 0.9), Way(1.0, 0.5)]], 0.1) == [1]

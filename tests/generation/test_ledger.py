@@ -128,16 +128,35 @@ async def test_a_line_is_never_changed(
 async def test_an_answer_is_kept(ledger: SqlLedger, state_engine: Engine) -> None:
     question = Question("Why?", "help", tenant="acme", key="widget")
     await ledger.record_answer(question, answer("a1", "0.01", "0.0300001"))
-    await ledger.record_answer(question, answer("a2", None, None))
+    await ledger.record_answer(question, replace(answer("a2", None, None), arm="tone/short"))
     with state_engine.connect() as connection:
         first, second = connection.execute(select(ANSWERS).order_by(ANSWERS.c.answer_id))
     assert first._asdict() == {
         "answer_id": "a1", "at": "2026-10-05T23:59:00.000000+00:00", "tenant": "acme",
         "key": "widget", "collection": "help", "tier": "premium", "status": "answered",
         "confidence": 0.9, "spent_pico_usd": 10**10, "baseline_pico_usd": 30_000_100_000,
-        "ms": 42.5, "because": "", "signals": "{}",
+        "ms": 42.5, "because": "", "signals": "{}", "arm": None,
+        "conversation": None,
     }  # fmt: skip
     assert (second.spent_pico_usd, second.baseline_pico_usd) == (None, None)
+    assert second.arm == "tone/short"
+    assert second.conversation is None
+
+
+async def test_a_conversation_is_told_apart_and_not_named_and_only_in_experiments(
+    ledger: SqlLedger, state_engine: Engine
+) -> None:
+    for number, (conversation, arm) in enumerate(
+        [("jane@example.com", "t/a"), ("jane@example.com", "t/a"), ("\ud800", "t/a"), ("c", "")]
+    ):
+        question = Question("Why?", "help", conversation_id=conversation)
+        await ledger.record_answer(question, replace(answer(f"a{number}", "0", "0"), arm=arm))
+    with state_engine.connect() as connection:
+        rows = connection.execute(select(ANSWERS).order_by(ANSWERS.c.answer_id)).all()
+    marks = [row.conversation for row in rows]
+    assert marks[0] == marks[1] != marks[2]
+    assert marks[3] is None
+    assert "jane" not in str(rows)
 
 
 async def test_a_mistake_in_one_does_not_cost_the_others_theirs(

@@ -43,6 +43,16 @@ class TestLayout:
         assert prompt_of(PAGE).system == other.system
         assert prompt_of(PAGE).version == other.version == PROMPT_VERSION
 
+    def test_the_operators_instructions_stand_below_the_rules_under_a_version_of_their_own(
+        self,
+    ) -> None:
+        usual, own = prompt_of(PAGE), build_prompt(ASKED, context(PAGE), "Be warm.")
+        assert own.system == f"{usual.system}\nBe warm."
+        assert own.user == usual.user
+        other = build_prompt(ASKED, context(PAGE), "Be cold.")
+        assert len({usual.version, own.version, other.version}) == 3
+        assert own.version.startswith(PROMPT_VERSION)
+
     def test_it_names_the_tags_the_markers_and_what_to_say_when_nothing_answers(self) -> None:
         system = prompt_of(PAGE).system
         for word in ("<context>", "</context>", "[1][2]", NO_ANSWER):

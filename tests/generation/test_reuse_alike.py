@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Engine
 
+from generation.deciding.decision import Stakes
+from generation.deciding.price_of_error import PriceOfError, StatedPrice
 from generation.reuse.alike import Alike, AlikeQuestions, says_the_same
 from generation.reuse.answers import KeptAnswers, ReuseRules
 from generation.reuse.binding import binding_of, hash_of
 from generation.reuse.entries import Entries, Entry
 from generation.reuse.normal import normalised
-from generation.reuse.verdicts import Verdicts
+from generation.reuse.verdicts import HitSum, Verdicts
 from indexing.embedding.packaged import PackagedEmbedder
-from rag.types import Answer, Chunk, Citation, Cost, Hit, Passage, Question, Tier, Usage
+from rag.types import Answer, Chunk, Citation, Cost, CostLine, Hit, Passage, Question, Tier, Usage
 
 ASKED = "How do I reset my password?"
 REWORDED = "How can I reset my password?"
@@ -28,13 +32,22 @@ OTHERS = (
     "Which cards do you accept?",
 )
 MAX_ERROR = 0.02
+NOTHING = Cost((), None)
+HIT = Hit(
+    Chunk("c", "help", "d1", "v", "r", "c", "Help", ("help.md",), (), "", 0, 1, "x", ()),
+    1.0,
+    1.0,
+    1.0,
+    (),
+)
 TOKENS = 500
 
 
-def answer(text: str, name: str = "a1", start: int = 0, tier: Tier = "local") -> Answer:
+def answer(
+    text: str, name: str = "a1", start: int = 0, tier: Tier = "local", cost: Cost = NOTHING
+) -> Answer:
     citation = Citation(1, "d1", "Help", "help.md", None, start, start + 5, "quote")
-    nothing = Cost((), None)
-    return Answer(name, "answered", text, tier, "m", 0.9, (citation,), Usage(), 0, nothing)
+    return Answer(name, "answered", text, tier, "m", 0.9, (citation,), Usage(), 0, cost)
 
 
 class Place:
@@ -50,7 +63,9 @@ class Place:
     def opened(self, draw: Callable[[], float] = lambda: 0.5) -> AlikeQuestions:
         return AlikeQuestions(self.entries, self.verdicts, MAX_ERROR, 100, draw)
 
-    async def keep(self, *texts: str, says: str = "", collection: str = "help") -> None:
+    async def keep(
+        self, *texts: str, says: str = "", collection: str = "help", cost: Cost = NOTHING
+    ) -> None:
         for text in texts:
             [made] = await self.embedder.embed([Passage(text, "question")])
             question = Question(text, collection)
@@ -62,7 +77,7 @@ class Place:
                 question=text,
                 hits="",
                 changes=0,
-                answer=answer(f"To {text}", f"kept for {text} in {collection}"),
+                answer=answer(f"To {text}", f"kept for {text} in {collection}", cost=cost),
                 says=says or f"says {text}",
                 documents=frozenset({"d1"}),
             )
@@ -149,7 +164,9 @@ class TestLearning:
         assert found is not None
         for number in range(times):
             other = replace(found.entry, says=f"another {number}")
-            place.verdicts.note_compared(f"a{number}", other, found.score, is_right=is_right)
+            place.verdicts.note_compared(
+                f"a{number}", other, found.score, is_right=is_right, was_due=False
+            )
 
     async def test_what_was_often_wrong_is_not_given_any_longer(self, place: Place) -> None:
         await self.judge(place, is_right=False)
@@ -197,23 +214,71 @@ class Still:
         raise AssertionError("nothing has changed")
 
 
+def reusing(
+    place: Place, alike: AlikeQuestions, price_of_error: PriceOfError | None = None
+) -> KeptAnswers:
+    return KeptAnswers(
+        place.entries,
+        place.verdicts,
+        alike,
+        price_of_error,
+        retriever=Still(),  # type: ignore[arg-type]
+        embedder=place.embedder,
+        changes=Still(),
+        rules=ReuseRules(0.5, 5, "v1"),
+    )
+
+
+class TestTrading:
+    """Where an error has a price, other words get an answer only if that saves what it risks."""
+
+    BILL = Cost((CostLine("generate", "m", Decimal("0.004"), 2_000.0),), None)
+
+    async def because(self, place: Place, text: str, error_usd: float | None) -> str | None:
+        """Why a kept answer is given to a text; None where it is not."""
+        price = StatedPrice(Stakes(error_usd, 0.0005, 0.3), {}) if error_usd else None
+        reuse = reusing(place, place.alike, price)
+        question = Question(text, "help", answer_id=f"at {error_usd}")
+        async with reuse.asking(question, TOKENS) as asking:
+            return None if asking.kept is None else asking.kept.because
+
+    async def test_it_is_given_where_it_risks_less_than_making_it_took(self, place: Place) -> None:
+        await place.keep(ASKED, cost=self.BILL)
+        found = await place.find(REWORDED)
+        assert found is not None
+        risk = found.entry.answer.confidence * found.decision.chance_wrong
+        assert 0 < risk < MAX_ERROR
+        balance = (0.004 + 2 * 0.0005) / risk
+        assert "making it anew took" not in (await self.because(place, REWORDED, None) or "")
+        told = await self.because(place, REWORDED, 0.99 * balance)
+        assert (told or "").endswith("and making it anew took $0.005")
+        assert await self.because(place, REWORDED, 1.01 * balance) is None
+
+    async def test_what_cost_nothing_is_made_anew(self, place: Place) -> None:
+        assert await self.because(place, REWORDED, None) is not None
+        assert await self.because(place, REWORDED, 0.01) is None
+
+    async def test_the_same_words_risk_nothing(self, place: Place) -> None:
+        assert await self.because(place, ASKED, 1_000.0) is not None
+
+    async def test_what_is_made_anew_is_compared(self, place: Place) -> None:
+        reuse = reusing(place, place.alike, StatedPrice(Stakes(1.0, 0.0, 0.3), {}))
+        question = Question(REWORDED, "help", answer_id="fresh")
+        async with reuse.asking(question, TOKENS) as asking:
+            assert asking.kept is None
+            await asking.keep([HIT], answer(f"To {ASKED}", "fresh"))
+        (judged,) = await asyncio.to_thread(place.verdicts.judged_after, "")
+        assert judged.is_right
+
+
 class TestComparing:
     """A fresh answer that is made beside a kept one tells whether that was right."""
 
     async def answer_afresh(self, place: Place, text: str) -> None:
-        reuse = KeptAnswers(
-            place.entries,
-            place.verdicts,
-            place.opened(draw=lambda: 0.0),
-            retriever=Still(),  # type: ignore[arg-type]
-            embedder=place.embedder,
-            changes=Still(),
-            rules=ReuseRules(0.5, 5, "v1"),
-        )
-        chunk = Chunk("c", "help", "d1", "v", "r", "c", "Help", ("help.md",), (), "", 0, 1, "x", ())
+        reuse = reusing(place, place.opened(draw=lambda: 0.0))
         async with reuse.asking(Question(REWORDED, "help", answer_id="fresh"), TOKENS) as asking:
             assert asking.kept is None
-            await asking.keep([Hit(chunk, 1.0, 1.0, 1.0, ())], answer(text, "fresh"))
+            await asking.keep([HIT], answer(text, "fresh"))
 
     @pytest.mark.parametrize(
         ("text", "is_right"),
@@ -226,6 +291,8 @@ class TestComparing:
         assert (judged.says, judged.is_right) == (f"says {ASKED}", is_right)
         kept = place.entries.load("fresh")
         assert kept is not None
+        always = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        assert place.verdicts.sum(*always) == HitSum(judged=1, wrong=not is_right), "it was due"
         assert (kept.says == f"says {ASKED}") is is_right, "they speak for one answer from now on"
 
 

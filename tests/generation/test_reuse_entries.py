@@ -9,12 +9,12 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from generation.reuse.entries import Entries, Entry
 from generation.reuse.questions import KeptQuestions, Near
-from generation.reuse.tables import KEPT_ANSWER_DOCUMENTS
-from generation.reuse.verdicts import SAME_WORDS, ReuseSum, Verdicts
+from generation.reuse.tables import KEPT_ANSWER_DOCUMENTS, REUSES
+from generation.reuse.verdicts import SAME_WORDS, HitSum, Verdicts
 from rag.types import Answer, Citation, Cost, CostLine, Usage, Vector
 
 BEGIN = datetime(2026, 10, 5, 12, tzinfo=UTC)
@@ -247,7 +247,7 @@ class TestVerdicts:
         self, entries: Entries, verdicts: Verdicts
     ) -> None:
         entries.keep(ONE, AHEAD)
-        verdicts.note_compared("fresh", ONE, 0.7, is_right=False)
+        verdicts.note_compared("fresh", ONE, 0.7, is_right=False, was_due=False)
         assert judged(verdicts) == [("says one", 0.7, False)]
         entries.keep(entry("fresh"), AHEAD)
         verdicts.observe("fresh", is_right=False)
@@ -256,20 +256,65 @@ class TestVerdicts:
 
     def test_later_verdicts_come_in_order(self, verdicts: Verdicts, clock: Clock) -> None:
         for number in range(5):
-            verdicts.note_compared(f"a{number}", ONE, number / 10, is_right=True)
+            verdicts.note_compared(f"a{number}", ONE, number / 10, is_right=True, was_due=False)
             clock.now += timedelta(seconds=1)
         assert [one.score for one in verdicts.judged_after("")] == [0.0, 0.1, 0.2, 0.3, 0.4]
         second = verdicts.judged_after("")[1].at
         assert [one.score for one in verdicts.judged_after(second)] == [0.2, 0.3, 0.4]
 
-    def test_sums_count_what_was_given_in_a_time(self, verdicts: Verdicts, clock: Clock) -> None:
+    def test_sums_count_what_was_given_and_what_was_due(
+        self, verdicts: Verdicts, clock: Clock
+    ) -> None:
         for number in range(6):
             verdicts.note_given(f"a{number}", ONE, 0.8)
+            verdicts.note_compared(f"b{number}", ONE, 0.7, is_right=False, was_due=False)
             clock.now += timedelta(days=1)
-        verdicts.note_compared("fresh", ONE, 0.7, is_right=False)
         verdicts.observe("a1", is_right=True)
         verdicts.observe("a2", is_right=False)
         days = [BEGIN, BEGIN + timedelta(days=5)]
-        assert verdicts.sum(*days) == ReuseSum(given=5, judged=2, wrong=1)
+        assert verdicts.sum(*days) == HitSum(judged=2, wrong=1)
+        clock.now = BEGIN + timedelta(days=3)
+        verdicts.note_compared("c", ONE, 0.9, is_right=True, was_due=True)
+        assert verdicts.sum(*days) == HitSum(judged=3, wrong=1)
         after = BEGIN + timedelta(days=9)
-        assert verdicts.sum(after, after + timedelta(days=1)) == ReuseSum(0, 0, 0)
+        assert verdicts.sum(after, after + timedelta(days=1)) == HitSum(0, 0)
+
+    def test_what_nobody_judged_goes_with_the_time(self, verdicts: Verdicts, clock: Clock) -> None:
+        verdicts.note_given("old", ONE, 0.8)
+        verdicts.note_given("old and judged", ONE, 0.8)
+        verdicts.observe("old and judged", is_right=True)
+        verdicts.note_compared("old and compared", ONE, 0.7, is_right=False, was_due=False)
+        clock.now += timedelta(days=1)
+        verdicts.note_given("young", ONE, 0.8)
+        before = verdicts.judged_after("")
+        verdicts.prune(clock.now)
+        assert verdicts.judged_after("") == before
+        assert not verdicts.observe("old", is_right=True)
+        assert verdicts.observe("young", is_right=True)
+
+    def test_of_verdicts_those_stay_that_are_read(
+        self, state_engine: Engine, verdicts: Verdicts, clock: Clock
+    ) -> None:
+        rows = [
+            {
+                "answer_id": f"{score} {number:05}",
+                "entry_id": "e",
+                "collection": "help",
+                "says": "s",
+                "score": score,
+                "was_given": True,
+                "is_right": True,
+                "at": f"2026-01-01 {number:05}",
+                "judged_at": f"2026-01-01 {number:05}",
+            }
+            for score in (SAME_WORDS, 0.5)
+            for number in range(10_002)
+        ]
+        with state_engine.begin() as connection:
+            connection.execute(insert(REUSES), rows)
+        before = verdicts.judged_after("")
+        verdicts.prune(clock.now)
+        assert verdicts.judged_after("") == before
+        with state_engine.connect() as connection:
+            assert connection.scalar(select(func.count()).select_from(REUSES)) == 20_000
+            assert connection.scalar(select(func.min(REUSES.c.at))) == "2026-01-01 00002"

@@ -14,6 +14,7 @@ from api.build import Application, build_around, embedding
 from api.doors import LocalDoor
 from api.evaluating import DoorSystem
 from api.http.app import create_app
+from api.model_settings import DecisionSettings
 from api.reusing import made_by
 from api.setting_groups import AnswerSettings, LogSettings, RetrievalSettings, ReuseSettings
 from api.settings import Settings
@@ -52,8 +53,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture
-async def service(tmp_path: Path, model: Any) -> AsyncIterator[Service]:
-    settings = Settings(data_dir=tmp_path / "data", reuse=ALL)
+async def service(
+    request: pytest.FixtureRequest, tmp_path: Path, model: Any
+) -> AsyncIterator[Service]:
+    """By the settings of decision that a test names."""
+    decision = getattr(request, "param", DecisionSettings())
+    settings = Settings(data_dir=tmp_path / "data", reuse=ALL, decision=decision)
     application = build_around(settings, *model)
     for name, text in PAGES.items():
         (tmp_path / f"{name}.md").write_text(f"# {name}\n\n{text}\n")
@@ -90,6 +95,13 @@ async def test_other_words_get_it_too_and_another_number_does_not(service: Servi
     assert given[0]["answer"] == kept["answer"]
     assert 0.9 * kept["confidence"] < given[0]["confidence"] < kept["confidence"]
     assert (await service.ask("How many business days do 2 refunds take?"))["tier"] != "cache"
+
+
+@pytest.mark.parametrize("service", [DecisionSettings(error_usd=1)], indirect=True)
+async def test_where_an_error_is_dear_a_quote_is_rather_made_anew(service: Service) -> None:
+    await service.ask()
+    assert (await service.ask("How many business days will a refund take?"))["tier"] != "cache"
+    assert (await service.ask())["tier"] == "cache", "the same words risk nothing"
 
 
 async def test_a_stream_of_a_kept_answer_is_whole(service: Service) -> None:
@@ -175,7 +187,7 @@ class TestFeedback:
         assert again["tier"] == "cache"
         told = {"answer_id": again["id"], "verdict": "wrong"}
         response = await service.client.post("/v1/feedback", json=told)
-        assert (response.status_code, response.json()) == (200, told)
+        assert (response.status_code, response.json()) == (200, told | {"use": None})
         assert service.kept == 0
         assert (await service.ask())["tier"] == first["tier"] != "cache"
 
@@ -186,11 +198,23 @@ class TestFeedback:
             assert (await service.client.post("/v1/feedback", json=told)).status_code == 200
         assert Feedback(service.application.state).verdicts() == {answer["id"]: True}
 
+    async def test_what_became_of_an_answer_is_told_without_a_verdict(
+        self, service: Service
+    ) -> None:
+        answer = await service.ask()
+        told = {"answer_id": answer["id"], "use": "edited"}
+        response = await service.client.post("/v1/feedback", json=told)
+        assert (response.status_code, response.json()) == (200, told | {"verdict": None})
+        assert Feedback(service.application.state).verdicts() == {}
+        assert (await service.ask())["tier"] == "cache", "nobody has said that it was wrong"
+
     @pytest.mark.parametrize(
         ("told", "status", "detail"),
         [
             ({"answer_id": "ans_nobody", "verdict": "right"}, 404, "there is no answer"),
             ({"answer_id": "ans_1", "verdict": "perhaps"}, 422, "'right' or 'wrong'"),
+            ({"answer_id": "ans_1", "use": "eaten"}, 422, "'used', 'edited' or 'ignored'"),
+            ({"answer_id": "ans_1"}, 422, "nothing is said of the answer: give verdict (right,"),
             ({"verdict": "right"}, 422, "answer_id"),
             ({"answer_id": "ans_1", "verdict": "right", "stars": 5}, 422, "no such field"),
         ],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
-from generation.deciding.risk import MIN_JUDGED, binomial_tail, limit_risk
+from generation.deciding.risk import MIN_JUDGED, binomial_tail, limit_risk, rate_at_most
 from rag.errors import InputError, RangeError
 
 DELTA = 0.1
@@ -102,3 +102,14 @@ def test_limits_outside_their_range_are_refused(max_error: float, delta: float) 
 def test_too_few_verdicts_are_refused() -> None:
     with pytest.raises(InputError, match=f"99 judged answers .* at least {MIN_JUDGED}"):
         limit_risk(*drawn(99, 0), 0.05, DELTA)
+
+
+@pytest.mark.parametrize(("wrong", "given"), [(0, 1), (0, 300), (1, 8), (3, 40), (250, 10_000)])
+def test_a_rate_is_bounded_as_by_clopper_and_pearson(wrong: int, given: int) -> None:
+    exact = float(beta.ppf(0.95, wrong + 1, given - wrong))
+    assert rate_at_most(wrong, given, 0.05) == pytest.approx(exact, abs=1e-9)
+
+
+def test_without_a_verdict_and_with_none_right_any_rate_may_be() -> None:
+    assert rate_at_most(0, 0, 0.05) == 1
+    assert rate_at_most(7, 7, 0.05) == 1

@@ -120,6 +120,26 @@ async def answered(stages: Stages) -> Answer:
     return await pipeline(stages).answer(QUESTION, 500)
 
 
+class TestLimits:
+    async def test_who_does_not_say_gets_the_tokens_that_are_set(self) -> None:
+        stages = Stages()
+        asked = pipeline(stages, Limits(4_000, 7, 321))
+        await asked.answer(QUESTION)
+        await asked.context(QUESTION)
+        assert [call[-1] for call in stages.calls if call[0] == "compress"] == [321, 321]
+
+
+class TestArm:
+    async def test_an_answer_tells_the_arm_that_it_was_made_by(self) -> None:
+        stages = Stages()
+        asked = pipeline(stages)
+        assert (await asked.as_arm("tone/warm").answer(QUESTION, 500)).arm == "tone/warm"
+        [recorded] = [call[-1] for call in stages.calls if call[0] == "record"]
+        assert isinstance(recorded, Answer)
+        assert recorded.arm == "tone/warm"
+        assert (await asked.answer(QUESTION, 500)).arm == "", "and the path itself takes no part"
+
+
 class TestAdmission:
     @pytest.mark.parametrize("text", ["", " ", "\n\t\r ", "\u00a0\u2003"])
     async def test_an_empty_question_reaches_no_stage(self, text: str) -> None:

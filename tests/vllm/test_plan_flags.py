@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from benchmarks.vllm_server import PYTHON, missing
+from generation.serving.adapters import Adapter
 from generation.serving.command import arguments, options
 from generation.serving.gpus import gpu_named
 from generation.serving.known_models import known_model
@@ -27,6 +28,7 @@ from generation.serving.plan import Plan, make_plan
 ROOT = Path(__file__).resolve().parents[2]
 READ = """
 import json, sys
+from dataclasses import asdict, is_dataclass
 from typing import get_args
 from vllm.config.cache import CacheConfig, CacheDType
 from vllm.entrypoints.cli.serve import ServeSubcommand
@@ -41,7 +43,7 @@ print("READ", json.dumps({
     "quantizations": QUANTIZATION_METHODS,
     "caches": get_args(CacheDType),
     "block": CacheConfig.DEFAULT_BLOCK_SIZE,
-}, default=str))
+}, default=lambda one: asdict(one) if is_dataclass(one) else str(one)))
 """
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -49,8 +51,13 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 def plans() -> list[Plan]:
     """Plans that have, together, every option that there is."""
+    adapters = tuple(
+        Adapter(name, Path("/adapters") / f"the {name}", "Qwen/Qwen3-8B", rank, 10_000)
+        for name, rank in (("taught", 12), ("other", 257))
+    )
     wanted: list[tuple[str, str, dict[str, Any]]] = [
         ("qwen3-8b", "T4", {}),
+        ("qwen3-8b", "L4", {"adapters": adapters}),
         ("phi-4", "L4", {"quantization": "fp8"}),
         ("phi-4", "RTX 4090", {"concurrent": 60}),
         ("llama-3.3-70b-instruct", "H100", {"gpus": 4, "utilization": 0.8}),
@@ -94,6 +101,9 @@ def test_vllm_reads_every_option_as_it_was_meant(understood: Any) -> None:
             found = read[option.name.removeprefix("--").replace("-", "_")]
             if option.name == "--default-chat-template-kwargs":
                 assert found == json.loads(option.value)
+            elif option.name == "--lora-modules":
+                told = [f"{one.name}={one.folder}" for one in plan.wish.adapters]
+                assert [f"{one['name']}={one['path']}" for one in found] == told
             else:
                 assert str(found) == (option.value or "True"), option.name
 
