@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from api.deciding import Deciding, calibrators, typical_usage
 from api.model_settings import ModelSettings, WallSettings
 from api.settings import Settings
+from generation.confidence.judging import Judge
+from generation.confidence.quoted import LogisticConfidence
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
-from generation.deciding.confidence import LogisticConfidence
-from generation.deciding.judging import Judge
 from generation.deciding.tier_costs import TierCost, TierCosts
 from generation.distilling.learning import LearningGenerator, LessonWriter
 from generation.money.baseline import PremiumBaseline

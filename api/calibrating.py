@@ -17,7 +17,8 @@ from api.deciding import CALIBRATION, read_calibration
 from api.outcomes import Outcome
 from api.settings import Settings
 from evaluation.measures.confidence import Rows, expected_calibration_error
-from generation.deciding import fitting
+from generation.confidence import fitting
+from generation.confidence.risk import RiskLimit, limit_risk
 from generation.deciding.asked import Asked
 from generation.deciding.chances import Traits, bundled_chances, traits_of
 from generation.deciding.fitting_routes import (
@@ -26,7 +27,6 @@ from generation.deciding.fitting_routes import (
     RoutingExample,
     fit_router,
 )
-from generation.deciding.risk import RiskLimit, limit_risk
 from generation.deciding.routing import Router
 from rag.errors import InputError
 from rag.ports import Embedder

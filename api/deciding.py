@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from api.settings import Settings
-from generation.deciding.calibration import Calibrator
+from generation.confidence.calibration import Calibrator
 from generation.deciding.chances import ChanceEstimator, Traits, bundled_chances, traits_of
 from generation.deciding.decision import Stakes
 from generation.deciding.dials import LEAST_ERROR_USD

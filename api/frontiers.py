@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from api.calibrating import asked_of, traits_from, with_calibrated
 from api.outcomes import Outcome
 from api.settings import Settings
+from generation.confidence.fitting import MIN_OF_EACH, MIN_OUTCOMES
 from generation.deciding.decision import Option, Stakes
-from generation.deciding.fitting import MIN_OF_EACH, MIN_OUTCOMES
 from generation.deciding.fitting_routes import RoutingExample, fit_router
 from generation.deciding.frontier import Frontier, Played, Told, frontier
 from rag.errors import InputError

@@ -24,7 +24,7 @@ from benchmarks.indexed import Indexed
 from benchmarks.publish import write_result
 from benchmarks.question_sets import QuestionSet, load_anthropic_docs, load_clapnq
 from benchmarks.splits import is_held_out
-from generation.deciding.confidence import LogisticConfidence
+from generation.confidence.quoted import LogisticConfidence
 
 SEEDS = 10
 

@@ -29,10 +29,10 @@ from benchmarks.evouna import SYSTEMS, Answers, Vectors, embed_all, load_evouna
 from benchmarks.indexed import MODELS
 from benchmarks.publish import write_result
 from evaluation.measures.confidence import auroc, expected_calibration_error, reliability
-from generation.deciding.calibration import Calibrator
-from generation.deciding.drift import DriftWatch
-from generation.deciding.fitting import Outcome, fit_calibrator
-from generation.deciding.risk import binomial_tail, limit_risk
+from generation.confidence.calibration import Calibrator
+from generation.confidence.drift import DriftWatch
+from generation.confidence.fitting import Outcome, fit_calibrator
+from generation.confidence.risk import binomial_tail, limit_risk
 from indexing.embedding.packaged import PackagedEmbedder
 
 FOLDS = 5

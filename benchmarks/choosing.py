@@ -32,9 +32,9 @@ from benchmarks.publish import write_result
 from compression.tokens import TiktokenCounter
 from evaluation.measures.table import mean
 from evaluation.statistics import interval
+from generation.confidence.calibration import Calibrator
+from generation.confidence.fitting import fit_calibrator
 from generation.deciding.asked import Asked
-from generation.deciding.calibration import Calibrator
-from generation.deciding.fitting import fit_calibrator
 from generation.deciding.fitting_routes import RoutingExample, fit_router
 
 

@@ -22,8 +22,8 @@ from typing import Any
 from api.build import embedding
 from api.settings import Settings
 from benchmarks.publish import write_result
+from generation.confidence.calibration import Calibrator
 from generation.deciding.asked import Asked
-from generation.deciding.calibration import Calibrator
 from generation.deciding.chances import ChanceEstimator, bundled_chances, traits_of
 from generation.deciding.decision import Stakes
 from generation.deciding.expected_cost import ExpectedCost

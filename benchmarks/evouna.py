@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from generation.deciding.agreement import agreement
-from generation.deciding.doubt import hedging_phrases, unknowing_phrases
-from generation.deciding.fitting import Outcome
+from generation.confidence.agreement import agreement
+from generation.confidence.doubt import hedging_phrases, unknowing_phrases
+from generation.confidence.fitting import Outcome
 from generation.writing.wording import wording_of
 from rag.ports import Embedder
 from rag.types import Passage, Vector

@@ -30,8 +30,8 @@ from benchmarks.question_sets import (
 )
 from benchmarks.splits import is_held_out
 from evaluation.measures.confidence import expected_calibration_error
-from generation.deciding.calibration import Calibrator
-from generation.deciding.fitting import Outcome, fit_calibrator
+from generation.confidence.calibration import Calibrator
+from generation.confidence.fitting import Outcome, fit_calibrator
 
 CHANCES = ROOT / "generation" / "deciding" / "chances.json"
 RISING = ("quote_confidence", "quote_cosine", "sparse_score", "top_score", "top_cosine", "margin")

@@ -7,7 +7,7 @@ estimate holds for small collections too. From each a seeded random half of the 
 removed, so that about half of the questions cannot be answered; the real pipeline quotes; each set
 has its judge of what is right. The coefficients are fitted on one half of the questions
 (`benchmarks.splits`), with the same total weight for each set, and written to
-generation/deciding/confidence.json together with what was measured on the other half: AUROC (right
+generation/confidence/quoted.json together with what was measured on the other half: AUROC (right
 or not; answerable or not), ECE in 10 bins, and the share of right answers above the threshold for
 abstaining.
 """
@@ -46,8 +46,8 @@ from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
 from evaluation.measures.confidence import expected_calibration_error, reliability
 from generation.batching.collected import Heard
-from generation.deciding.confidence import LogisticConfidence, Signals
-from generation.deciding.signals import retrieval_signals
+from generation.confidence.quoted import LogisticConfidence, Signals
+from generation.confidence.signals import retrieval_signals
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.writing.citing import citations_of
 from rag.types import Citation, Piece, Question

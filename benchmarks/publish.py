@@ -2,7 +2,7 @@
 
     python -m benchmarks.publish
 
-The figures are those in benchmarks/results/ and in generation/deciding/confidence.json, which the
+The figures are those in benchmarks/results/ and in generation/confidence/quoted.json, which the
 other programs here leave there. A table without a result stays as it is.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.publishing.summary import summary
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-CONFIDENCE = ROOT / "generation" / "deciding" / "confidence.json"
+CONFIDENCE = ROOT / "generation" / "confidence" / "quoted.json"
 PAGE = ROOT / "docs" / "results.md"
 IMAGES = ROOT / "docs" / "images"
 

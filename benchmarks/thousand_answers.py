@@ -40,16 +40,16 @@ from compression.budget import BudgetCompressor
 from compression.tokens import TiktokenCounter
 from compression.usefulness import Usefulness
 from generation.batching.collected import Heard
+from generation.confidence.calibration import Calibrator
+from generation.confidence.fitting import Outcome, fit_calibrator
+from generation.confidence.quoted import LogisticConfidence
+from generation.confidence.signals import retrieval_signals
 from generation.deciding.asked import Asked
-from generation.deciding.calibration import Calibrator
 from generation.deciding.chances import ChanceEstimator, bundled_chances, traits_of
-from generation.deciding.confidence import LogisticConfidence
 from generation.deciding.decision import Option, Stakes
-from generation.deciding.fitting import Outcome, fit_calibrator
 from generation.deciding.fitting_routes import RoutingExample, fit_router
 from generation.deciding.frontier import Played, Point, Told, frontier
 from generation.deciding.policy import Case
-from generation.deciding.signals import retrieval_signals
 from generation.tiers.extractive import ExtractiveGenerator
 from rag.types import Passage, Piece, Question
 

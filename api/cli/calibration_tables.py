@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.calibrating import Calibration, TierFit
-from generation.deciding.risk import RiskLimit
+from generation.confidence.risk import RiskLimit
 from generation.deciding.routing import Router
 
 

@@ -13,8 +13,8 @@ from generation.batching.choosing import ASKED, AsDecided
 from generation.batching.collected import Heard, KeptGenerator
 from generation.batching.entries import Entry, Given, Missed, Waiting, given
 from generation.batching.records import BatchRecord, BatchRecords
+from generation.confidence.judging import Judge
 from generation.deciding.cascade import CascadeGenerator, TierGenerator
-from generation.deciding.judging import Judge
 from generation.deciding.tier_costs import TierCosts
 from generation.providers.batch import BatchAnswer, BatchResult
 from generation.writing.citing import NOT_FOUND

@@ -1,1 +1,1 @@
-"""Is the answer right? Estimates that decisions are made on."""
+"""Who answers: the choice between the tiers, by what each is expected to cost."""

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from generation.deciding.judging import Judge
+from generation.confidence.judging import Judge
 from generation.deciding.policy import Case, Policy
 from generation.deciding.tier_costs import TierCosts
 from generation.writing.citing import NOT_FOUND

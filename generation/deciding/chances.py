@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from generation.confidence.calibration import Calibrator
+from generation.confidence.signals import retrieval_signals
 from generation.deciding.asked import Asked
-from generation.deciding.calibration import Calibrator
 from generation.deciding.policy import Case
 from generation.deciding.routing import Router
-from generation.deciding.signals import retrieval_signals
 from rag.ports import Embedder
 from rag.types import Passage, Tier
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from generation.deciding.agreement import agreement
+from generation.confidence.agreement import agreement
 from generation.reuse.bound import Bound, Candidate, Decision, Proposal, Verdict, propose
 from generation.reuse.differences import differences
 from generation.reuse.entries import Entries, Entry

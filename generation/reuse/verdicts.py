@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
 
-from generation.deciding.risk import rate_at_most
+from generation.confidence.risk import rate_at_most
 from generation.reuse.entries import Entry, delete_entry, utc_now
 from generation.reuse.tables import KEPT_ANSWERS, REUSES
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from generation.deciding.confidence import LogisticConfidence, Signals
+from generation.confidence.quoted import LogisticConfidence, Signals
 from generation.writing.citing import NOT_FOUND, Quote, citations_of
 from rag.ports import Listener
 from rag.terms import coverage, question_terms, term_weights, text_terms

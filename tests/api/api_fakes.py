@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from api.http.app import create_app
 from api.settings import Settings
 from api.state.opening import open_state
-from generation.deciding.judging import Judge
+from generation.confidence.judging import Judge
 from generation.money.budgets import Walls
 from generation.money.ledger import SqlLedger
 from indexing.identity import revision_of

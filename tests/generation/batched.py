@@ -23,9 +23,9 @@ from generation.batching.choosing import BatchChoosing
 from generation.batching.collecting import Collecting
 from generation.batching.gathering import Gathering
 from generation.batching.records import BatchRecords
-from generation.deciding.calibration import Calibrator
+from generation.confidence.calibration import Calibrator
+from generation.confidence.judging import Judge
 from generation.deciding.chances import ChanceEstimator, bundled_chances, traits_of
-from generation.deciding.judging import Judge
 from generation.deciding.policy import PlainRule, Policy
 from generation.deciding.tier_costs import TierCosts
 from generation.money.baseline import PremiumBaseline

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.deciding.agreement import agreement
-from generation.deciding.doubt import hedging_phrases, unknowing_phrases
+from generation.confidence.agreement import agreement
+from generation.confidence.doubt import hedging_phrases, unknowing_phrases
 
 WHO = "who designed the garden city of New Earswick"
 HOW_LONG = "How long may I send the goods back?"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.measures.confidence import auroc, expected_calibration_error
-from generation.deciding.calibration import Calibrator
-from generation.deciding.fitting import MIN_OF_EACH, MIN_OUTCOMES, Fit, Outcome, fit_calibrator
+from generation.confidence.calibration import Calibrator
+from generation.confidence.fitting import MIN_OF_EACH, MIN_OUTCOMES, Fit, Outcome, fit_calibrator
 from rag.errors import InputError, ModelError
 
 

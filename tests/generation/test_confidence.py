@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.setting_groups import AnswerSettings
-from generation.deciding.confidence import LogisticConfidence, Signals
+from generation.confidence.quoted import LogisticConfidence, Signals
 
-RECORD = json.loads(files("generation.deciding").joinpath("confidence.json").read_text())
+RECORD = json.loads(files("generation.confidence").joinpath("quoted.json").read_text())
 NAMES = [field.name for field in dataclasses.fields(Signals)]
 BUNDLED = LogisticConfidence.bundled()
 

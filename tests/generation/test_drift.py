@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from generation.deciding.calibration import Calibrator
-from generation.deciding.drift import DriftWatch, SignalDrift, population_stability
-from generation.deciding.fitting import Outcome, fit_calibrator
+from generation.confidence.calibration import Calibrator
+from generation.confidence.drift import DriftWatch, SignalDrift, population_stability
+from generation.confidence.fitting import Outcome, fit_calibrator
 
 Signals = dict[str, float | None]
 

@@ -12,7 +12,7 @@ from heard import Heard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.deciding.confidence import LogisticConfidence, Signals
+from generation.confidence.quoted import LogisticConfidence, Signals
 from generation.tiers.extractive import MODEL, ExtractiveGenerator
 from generation.writing.citing import NOT_FOUND
 from rag.ports import Generator

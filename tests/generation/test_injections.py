@@ -18,7 +18,7 @@ from contexts import chunks_of, context_of, hits_of, question
 from heard import Heard
 from scripted_model import ScriptedModel, said
 
-from generation.deciding.confidence import LogisticConfidence
+from generation.confidence.quoted import LogisticConfidence
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.tiers.written import WrittenGenerator
 from generation.writing.checking import check

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from generation.deciding.risk import MIN_JUDGED, binomial_tail, limit_risk, rate_at_most
+from generation.confidence.risk import MIN_JUDGED, binomial_tail, limit_risk, rate_at_most
 from rag.errors import InputError, RangeError
 
 DELTA = 0.1

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from generation.deciding.calibration import Calibrator
-from generation.deciding.drift import DriftWatch
-from generation.deciding.signals import retrieval_signals
+from generation.confidence.calibration import Calibrator
+from generation.confidence.drift import DriftWatch
+from generation.confidence.signals import retrieval_signals
 from rag.types import Generation, Hit, Tier
 
 _LOOK_EVERY = 100  # answers of a tier

@@ -1,7 +1,7 @@
 """How likely a quoted answer is right and supported: a first, fitted estimate.
 
 A logistic regression over a few signals of question, hits and quotes, which cost no model call.
-The coefficients, and the data and labels they were fitted on, stand in `confidence.json`;
+The coefficients, and the data and labels they were fitted on, stand in `quoted.json`;
 `benchmarks/fit_confidence.py` writes it.
 """
 
@@ -40,7 +40,7 @@ class LogisticConfidence:
     @classmethod
     def bundled(cls) -> LogisticConfidence:
         """The coefficients that come with the project."""
-        record = json.loads(files(__package__).joinpath("confidence.json").read_text())
+        record = json.loads(files(__package__).joinpath("quoted.json").read_text())
         return cls(record["intercept"], record["weights"])
 
     def estimate(self, signals: Signals) -> float:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from generation.deciding.calibration import Calibrator, FittedSignal
+from generation.confidence.calibration import Calibrator, FittedSignal
 
 Level = Literal["stable", "moved", "drifted"]
 

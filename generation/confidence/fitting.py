@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from generation.deciding.calibration import KIND, VERSION
+from generation.confidence.calibration import KIND, VERSION
 from rag.errors import InputError, MissingExtraError
 
 Array = npt.NDArray[np.float64]
