@@ -59,7 +59,7 @@ class Reach:
         """A message with the names of collections as the caller calls them."""
         if not self.tenant:
             return text
-        return re.sub(rf"(?<![\w.:-]){re.escape(self._prefix)}(?=\w)", "", text)
+        return re.sub(rf"(?<![\w.:/-]){re.escape(self._prefix)}(?=\w)", "", text)
 
     def within(self, column: Column[str]) -> ColumnElement[bool]:
         """The condition that the collection in a column of a table is within reach."""
