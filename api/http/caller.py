@@ -56,6 +56,7 @@ class Caller:
             key=self.key,
             key_day_usd=self.day_usd,
             key_month_usd=self.month_usd,
+            is_of_stranger=self.is_visitor or bool(self.reach.tenant),
             conversation_id=f"{self.tenant}:{conversation}"
             if conversation and not self.is_operator
             else conversation,

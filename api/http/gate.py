@@ -64,7 +64,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        right = right_of(request.method, request.url.path)
+        right = right_of(request.method, scope["path"])
+        request.state.path = right.path
         page = _foreign_page(request.headers)
         try:
             if page is not None:
@@ -74,7 +75,6 @@ class Gate:
                     await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
                     return
             request.state.caller = await asyncio.to_thread(self._admit, request, right, page)
-            request.state.path = right.path
         except TOLD as error:
             await _refusal(request, error)(scope, receive, send)
             return
@@ -190,7 +190,7 @@ def _visit(request: Request, right: Right) -> Visit:
 
 def _refusal(request: Request, error: Exception) -> Response:
     """The body was not read, and may be endless: the connection ends with the answer."""
-    if request.url.path.startswith(PATHS):
+    if request.scope["path"].startswith(PATHS):
         response = openai_response(request, error)
     else:
         response = problem_response(*told_of(request, error))

@@ -128,7 +128,9 @@ class _Sender:
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", None) or "unmatched"
+    """The pattern of its route; of what the gate refused, the one that it found."""
+    found: str | None = getattr(scope.get("route"), "path", None)
+    return found or scope.get("state", {}).get("path") or "unmatched"
 
 
 def _method(scope: Scope) -> str:

@@ -90,7 +90,7 @@ class Walls:
         shared = self.of("service", "", at)
         return [
             *_wall_of_answer(self.request_usd, question),
-            *(replace(wall, is_shared=bool(question.tenant)) for wall in shared),
+            *(replace(wall, is_shared=question.is_of_stranger) for wall in shared),
             *(self.of("tenant", question.tenant, at) if question.tenant else ()),
             *(with_key_walls(self, own).of("key", question.key, at) if question.key else ()),
         ]

@@ -13,6 +13,7 @@ import pytest
 from api_fakes import FakeApplication, MakeClient, finish
 from keyed import KEYS, OTHER_PAGE, call, make_keys
 
+from api.http.caller import Caller
 from api.http.rights import RIGHTS
 from api.keys.key import Key
 from api.keys.reach import EVERYTHING, Reach
@@ -306,7 +307,9 @@ def test_the_walls_of_the_service_tell_a_tenant_nothing(application: FakeApplica
     walls = Walls(day_usd=Decimal(5))
     told = {}
     for tenant in ("", "acme"):
-        [wall] = walls.before(Question("x", "c", tenant=tenant), now.isoformat())
+        [wall] = walls.before(
+            Caller(tenant, "k", Reach(tenant)).asks(Question("x", "c")), now.isoformat()
+        )
         obstacle = find_obstacle([wall], 10, {wall.account: Room(spent=5 * 10**12)})
         assert obstacle is not None
         told[tenant] = str(obstacle.error(now))

@@ -70,7 +70,9 @@ class Elsewhere:
 
             def _let_in(self) -> None:
                 self.send_header("Access-Control-Allow-Origin", self.headers["origin"])
-                self.send_header("Access-Control-Allow-Headers", "authorization, content-type")
+                self.send_header(
+                    "Access-Control-Allow-Headers", "authorization, content-type, x-rag-visitor"
+                )
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
