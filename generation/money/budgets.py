@@ -151,19 +151,18 @@ class Obstacle:
     def error(self, now: datetime) -> BudgetError:
         """What the caller is told."""
         account, room = self.wall.account, self.room
-        taken = f"{shown(room.spent)} is spent"
+        limit, taken = shown(self.wall.limit), f"{shown(room.spent)} is spent"
         if room.reserved:
             taken += f", {shown(room.reserved)} is reserved by calls that still run"
         if self.wall.is_shared:
-            taken = "it is used up"
+            limit, taken = "used up", "others spend from it too"
         mend, wait_s = f"raise {self.wall.setting}", None
         if account.period:
             reset = period_end(account.period)
             wait_s = max(0.0, (reset - now).total_seconds())
             mend = f"wait until {reset:%Y-%m-%d %H:%M} UTC, or {mend}"
-        limit = "" if self.wall.is_shared else f" is {shown(self.wall.limit)}"
         return BudgetError(
-            f"the budget of {_named(account)}{limit}: {taken}, and this call "
+            f"the budget of {_named(account)} is {limit}: {taken}, and this call "
             f"may take {shown(self.at_most)}: {mend}",
             retry_after_s=wait_s,
         )

@@ -315,7 +315,7 @@ def test_the_walls_of_the_service_tell_a_tenant_nothing(application: FakeApplica
         told[tenant] = str(obstacle.error(now))
     assert "is $5.00: $5.00 is spent" in told[""]
     assert "$5" not in told["acme"]
-    assert "the budget of the day 2026-11-21: it is used up" in told["acme"]
+    assert "the budget of the day 2026-11-21 is used up: others spend from it too" in told["acme"]
 
 
 def test_the_keys_of_this_file_differ() -> None:

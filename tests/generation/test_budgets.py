@@ -390,7 +390,7 @@ async def test_the_walls_of_a_key_come_with_its_question(make_ledger: MakeLedger
     ledger = make_ledger(day_usd=Decimal(10))
     made = {"key": "desk", "key_day_usd": Decimal(1), "key_month_usd": Decimal(2)}
     await settle(ledger, await reserve(ledger, "0.75", **made), "0.75")
-    with pytest.raises(BudgetError, match=r"budget of key 'desk' for the day .* is .1.00: .0.75 is"):
+    with pytest.raises(BudgetError, match=r"key 'desk' for the day .* is .1.00: .0.75 is"):
         await reserve(ledger, "0.5", **made)
     await settle(ledger, await reserve(ledger, "5", key="other"), "5")
 
