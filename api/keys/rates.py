@@ -24,6 +24,7 @@ after the other does not get further than this, and an office gets by with it.""
 
 REDIS_INSTALL = "pip install 'thrifty-rag[redis]'"
 REDIS_TIMEOUT_S = 2.0
+_SWEEP_EVERY = 1_000
 _MINUTE, _DAY = "minute", "day"
 
 
@@ -66,8 +67,10 @@ class Rates:
     def __init__(self, redis_url: str | None = None, now: Callable[[], float] = time.time) -> None:
         from limits.strategies import MovingWindowRateLimiter
 
-        self._limiter = MovingWindowRateLimiter(_storage(redis_url))
+        self._storage = _storage(redis_url)
+        self._limiter = MovingWindowRateLimiter(self._storage)
         self._now = now
+        self._taken = 0
 
     def take(self, key: Key, visit: Visit) -> None:
         """Count a request. One that is refused counts nowhere, and so blocks nobody else.
@@ -77,6 +80,9 @@ class Rates:
         from limits.errors import StorageError
 
         bounds = list(_bounds(key, visit))
+        self._taken += 1
+        if self._taken % _SWEEP_EVERY == 0:
+            self._sweep()
         try:
             for use in (self._limiter.test, self._limiter.hit):
                 for bound in bounds:
@@ -87,6 +93,15 @@ class Rates:
                 f"the limits in Redis cannot be counted ({type(error.storage_error).__name__}): "
                 "start what server.redis_url names, or leave that unset"
             ) from None
+
+    def _sweep(self) -> None:
+        """Forget who is gone: `limits` keeps an empty list of everybody whom it ever saw."""
+        from limits.storage import MemoryStorage
+
+        if isinstance(self._storage, MemoryStorage):
+            events = self._storage.events
+            for name in [name for name, made in list(events.items()) if not made]:
+                events.pop(name, None)
 
     def _refusal(self, bound: _Bound) -> RateLimitError:
         resets_at = self._limiter.get_window_stats(bound.item, *bound.names).reset_time

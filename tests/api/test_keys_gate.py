@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
+import statistics
+import time
 from importlib import import_module
 from typing import Any
 
@@ -97,6 +99,21 @@ async def test_a_wrong_key_and_an_unknown_one_are_told_the_same(
     assert {(one.status_code, one.text) for one in told} == {(401, told[0].text)}
     assert told[0].json()["type"] == "urn:thrifty-rag:problem:key-refused"
     assert "is not valid: it is wrong, has expired or was revoked" in told[0].json()["detail"]
+
+
+async def test_a_wrong_key_takes_as_long_as_an_unknown_one(
+    service: httpx.AsyncClient, application: FakeApplication, keys: dict[str, str]
+) -> None:
+    KeyRecords(application.state).revoke("desk")
+    wrong = [keys["desk"], keys["root"][:-1] + "!", "Bearer rag_sk_" + "A" * 43]
+    taken: dict[str, list[float]] = {one: [] for one in wrong}
+    for _ in range(60):
+        for one in wrong:
+            started = time.perf_counter()
+            await call(service, "GET", "/v1/models", one)
+            taken[one].append(time.perf_counter() - started)
+    medians = [statistics.median(times) for times in taken.values()]
+    assert max(medians) < 1.5 * min(medians), medians
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,27 @@ def test_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     clock[0] += 21
     rates.take(SITE, visit())
     refused(rates, SITE, visit())
+
+
+def test_who_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    rates, key = Rates(now=lambda: clock[0]), replace(SITE, requests_per_minute=None)
+    for number in range(500):
+        rates.take(key, visit(f"visitor-{number}", f"192.0.2.{number}"))
+    events = rates._storage.events  # type: ignore[union-attr]
+    assert len(events) == 1_000
+    clock[0] += 61
+    for _ in range(500):
+        rates.take(key, visit(BEN, "192.0.2.0"))
+        clock[0] += 30
+        time.sleep(0.0001)  # `limits` looks for what has expired in a thread of its own
+    deadline = time.monotonic() + 20
+    while len(events) > 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        rates.take(key, visit(BEN, "192.0.2.0"))
+        clock[0] += 30
+    assert len(events) <= 2
 
 
 def test_a_redis_that_is_away_is_told_in_one_line() -> None:
