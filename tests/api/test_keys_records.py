@@ -57,8 +57,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def records(engine: Engine, clock: Clock) -> KeyRecords:
-    return KeyRecords(engine, clock)
+def records(state_engine: Engine, clock: Clock) -> KeyRecords:
+    return KeyRecords(state_engine, clock)
 
 
 def test_a_key_is_found_by_its_token_as_it_was_made(records: KeyRecords) -> None:
@@ -70,8 +70,8 @@ def test_a_key_is_found_by_its_token_as_it_was_made(records: KeyRecords) -> None
     assert [(one.key, one.hint) for one in records.all()] == [(DESK, desk[:11]), (SITE, site[:11])]
 
 
-def test_no_token_is_kept(records: KeyRecords, engine: Engine, tmp_path: Path) -> None:
-    token = records.create(DESK)
+def test_no_token_is_kept(engine: Engine, tmp_path: Path) -> None:
+    token = KeyRecords(engine).create(DESK)
     with engine.connect() as connection:
         row = connection.execute(select(KEYS)).one()
     assert token not in map(str, row)
