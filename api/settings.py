@@ -58,7 +58,7 @@ from rag.errors import SettingsError
 TOML_FILE = "rag.toml"
 PREFIX = "RAG_"
 NESTING = "__"
-_SECRETS = ("api_key", "state_url", "webhook")  # no message repeats them
+_SECRETS = ("api_key", "state_url", "webhook", "redis_url")  # no message repeats them
 
 
 def _check_state_url(url: SecretStr) -> SecretStr:

@@ -134,8 +134,10 @@ class Question:
 
     `filters` maps a field of the chunk (`document_id`, `source`, `title`) or of the document's
     metadata to the values that are allowed; all fields must match, one value of each suffices.
-    `tenant` and `key` name who asks, empty where nobody told. `tier` is the only one that may
-    answer, and `max_cost_usd` the most that the answer may cost, where the asker set them. No kept
+    `tenant` and `key` name who asks, empty where nobody told, and `key_day_usd` and `key_month_usd`
+    are the most that the key may spend, None without walls of its own. The asker of one that
+    `is_of_stranger` is not told how much the whole service has spent. `tier` is the only one that
+    may answer, and `max_cost_usd` the most that it may cost, where the asker set them. No kept
     answer is given to one that `is_fresh`, and its answer is not kept. `conversation_id` names what
     it is a part of, empty where nobody told.
     `answer_id` is given by the path, and stands on everything that is recorded of the answer;
@@ -147,6 +149,9 @@ class Question:
     filters: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     tenant: str = ""
     key: str = ""
+    key_day_usd: Decimal | None = field(default=None, compare=False)
+    key_month_usd: Decimal | None = field(default=None, compare=False)
+    is_of_stranger: bool = field(default=False, compare=False)
     tier: Tier | None = None
     max_cost_usd: Decimal | None = None
     is_fresh: bool = False

@@ -24,6 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from api.cli.config import config
 from api.jobs.tables import JOBS
 from api.jobs.tables import METADATA as JOBS_METADATA
+from api.keys.tables import METADATA as KEYS_METADATA
 from api.settings import load_settings
 from api.state.migrating import migrations
 from api.state.opening import HEAD, open_state
@@ -80,6 +81,7 @@ def differences(engine: Engine) -> list[object]:
             TRAFFIC_METADATA,
             EXPERIMENTS_METADATA,
             DISTILLING_METADATA,
+            KEYS_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -142,6 +142,20 @@ class AnswerOut(Output):
             arm=answer.arm or None,
             action=None if way_on is None else ActionOut.of(way_on),
         )
+
+    def for_visitors(self) -> Self:
+        """Without the operator's paths, and without his money but for what this answer cost."""
+        citations = [
+            one.model_copy(update={"source": public_source(one.source)}) for one in self.citations
+        ]
+        why = None if self.degraded_because is None else "no better answer was possible now"
+        hidden = {"citations": citations, "degraded_because": why, "because": "", "arm": None}
+        return self.model_copy(update=hidden)
+
+
+def public_source(source: str) -> str:
+    """A source that anybody may know: the address of a page; a path on this machine is none."""
+    return source if source.startswith(("http://", "https://")) else ""
 
 
 class HitOut(Output):

@@ -221,7 +221,10 @@ def test_config_shows_settings_and_tiers(monkeypatch: pytest.MonkeyPatch) -> Non
         (["ingest", "docs", "-c", ""], "collection: '' does not fit"),
         (["forget", "nope"], "no document 'nope'"),
         (["documents", "-c", "nope"], "no collection 'nope': there are default"),
-        (["serve", "--host", "0.0.0.0"], "server.host is '0.0.0.0'"),
+        (
+            ["serve", "--host", "0.0.0.0", "--port", "0"],
+            "server.host is '0.0.0.0', which lets other machines in, and there is no key",
+        ),
         (["serve", "--port", "65536"], "server.port is 65536"),
     ],
 )

@@ -20,10 +20,12 @@ export class Service {
   /**
    * @param {string} base address of the service, with a slash at its end
    * @param {string} [key] a publishable key; "" asks without one
+   * @param {string} [visitor] a random name, by which the limits of the key count
    */
-  constructor(base, key = "") {
+  constructor(base, key = "", visitor = "") {
     this.base = base;
     this.key = key;
+    this.visitor = visitor;
   }
 
   /**
@@ -76,7 +78,8 @@ export class Service {
    * @param {RequestInit} [options]
    */
   async request(path, options = {}) {
-    const headers = { ...options.headers, ...(this.key && { authorization: `Bearer ${this.key}` }) };
+    const shown = this.key && { authorization: `Bearer ${this.key}`, "x-rag-visitor": this.visitor };
+    const headers = { ...options.headers, ...shown };
     let response;
     try {
       response = await fetch(new URL(path, this.base), { ...options, headers, credentials: "same-origin" });
