@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from rag.turns import Turn
+
 Vector = npt.NDArray[np.float32]
 """One vector, shape `[dimension]`, or several, `[n, dimension]`; the docstring says which."""
 
@@ -137,7 +139,8 @@ class Question:
     `tenant` and `key` name who asks, empty where nobody told. `tier` is the only one that may
     answer, and `max_cost_usd` the most that the answer may cost, where the asker set them. No kept
     answer is given to one that `is_fresh`, and its answer is not kept. `conversation_id` names what
-    it is a part of, empty where nobody told.
+    it is a part of, empty where nobody told. `turns` are what was asked before it there, oldest
+    first; who asks may give them himself.
     `answer_id` is given by the path, and stands on everything that is recorded of the answer;
     `escalated_from` by who asks a dearer tier, and names the last one that answered before.
     """
@@ -151,6 +154,7 @@ class Question:
     max_cost_usd: Decimal | None = None
     is_fresh: bool = False
     conversation_id: str = field(default="", compare=False)
+    turns: tuple[Turn, ...] = field(default=(), compare=False)
     answer_id: str = field(default="", compare=False)
     escalated_from: Tier | None = field(default=None, compare=False)
 
@@ -336,7 +340,8 @@ class Answer:
 
     `because` tells why its tier answered, and `signals` are the numbers that its confidence was
     made from, by name. `arm` is the configuration that made it, as "experiment/arm"; empty outside
-    an experiment.
+    an experiment. `asked_as` is the question that it answers, where that is not the one that was
+    written but one that stands alone; else it is empty.
     """
 
     answer_id: str
@@ -353,6 +358,7 @@ class Answer:
     because: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
     arm: str = ""
+    asked_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

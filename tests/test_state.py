@@ -38,6 +38,7 @@ from generation.money.tables import METADATA as MONEY_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
+from retrieval.conversations.tables import METADATA as CONVERSATIONS_METADATA
 from rag.errors import RagError, SettingsError, StateError, StateUnavailableError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +81,7 @@ def differences(engine: Engine) -> list[object]:
             TRAFFIC_METADATA,
             EXPERIMENTS_METADATA,
             DISTILLING_METADATA,
+            CONVERSATIONS_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found

@@ -87,7 +87,12 @@ async def _answer(asked: ChatIn, asker: Asker, service: Service) -> Answer:
     if not re.fullmatch(COLLECTION_PATTERN, asked.model):
         raise UnknownModelError(asked.model)
     try:
-        return await ask(asked.to_question(), asker, service, asked.rag.max_context_tokens)
+        return await ask(
+            asked.to_question(service.application.settings.conversations.turns),
+            asker,
+            service,
+            asked.rag.max_context_tokens,
+        )
     except NotFoundError:
         raise UnknownModelError(asked.model) from None
 

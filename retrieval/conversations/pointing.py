@@ -1,0 +1,160 @@
+"""Pronouns that nothing in a question explains, and what they stand for after the one before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.terms import content_terms
+from rag.turns import Turn
+from retrieval.conversations.phrases import Word, focus_of, names_in, words_of
+from retrieval.conversations.words import (
+    AUXILIARIES,
+    CONJUNCTIONS,
+    DETERMINERS,
+    EXPLETIVES,
+    FILLERS,
+    PERSONS,
+    POINTING,
+    POSSESSIVES,
+    PREPOSITIONS,
+    QUESTION_WORDS,
+    SMALL,
+    SPEAKERS,
+    THINGS,
+    VERBS,
+)
+
+_MAX_CONTENT_BEHIND = 4  # words: with more, what is meant mostly stands there
+_CLAUSE_BEGINS = QUESTION_WORDS | CONJUNCTIONS - {"and", "or"}
+
+
+def points_at(words: Sequence[Word]) -> int | None:
+    """The place of the first pronoun that nothing in the question explains; None without one."""
+    return next((at for at in range(len(words)) if _points_back(words, at)), None)
+
+
+def explained(asked: str, words: Sequence[Word], at: int, last: Turn) -> str:
+    """The question with what the pronoun at `at` stands for in its place.
+
+    Empty where that is not one thing that was named: what was done, or what nobody can tell.
+    """
+    if means_doing(words, at, last):
+        return ""
+    meant = _meant(words[at].lower, last)
+    if not meant:
+        return ""
+    end = at + 1
+    if words[at].lower in POSSESSIVES and not _ends(words, at):
+        end = min(at + 2 + (not _ends(words, at + 1)), len(words))
+        meant = f"the {asked[words[at + 1].start : words[end - 1].end]} of {meant}"
+    return _with(asked, words, at, end, meant)
+
+
+def repeated(asked: str, words: Sequence[Word], last: Turn) -> str:
+    """The question with the phrase of before for "this plan"; empty where it says no such thing."""
+    for at, word in enumerate(words[:-1]):
+        if word.lower in POINTING and not _explained_before(words[:at]):
+            phrase = _phrase_of(words[at + 1].lower, last)
+            if phrase:
+                return _with(asked, words, at, at + 2, phrase)
+    return ""
+
+
+def means_doing(words: Sequence[Word], at: int, last: Turn) -> bool:
+    """Whether a pronoun stands for what the question before asks how to do."""
+    asks_how = re.match(
+        r"(?:and |so )?how (?:do|does|did|can|could|to|should)\b", last.asked_as, re.IGNORECASE
+    )
+    behind = words[at + 1].lower if at + 1 < len(words) else ""
+    is_done = words[at].lower in POINTING or behind in ("take", "takes", "happen")
+    return bool(asks_how) and is_done and words[at].lower in POINTING | {"it"}
+
+
+def _points_back(words: Sequence[Word], at: int) -> bool:
+    """Whether a word is a pronoun that nothing before or after it in the question explains."""
+    word = words[at].lower
+    if word not in PERSONS | THINGS | POINTING or _explained_before(words[:at]):
+        return False
+    before = words[at - 1].lower if at else ""
+    behind = [one.lower for one in words[at + 1 :]]
+    if _is_out_of_place(word, before, behind):
+        return False
+    content = [one for one in behind if one not in SMALL | DETERMINERS | PERSONS | THINGS]
+    if before in AUXILIARIES and word == "it":
+        is_empty = bool(behind) and behind[0] in EXPLETIVES and len(content) > 1
+        return not is_empty and not {"to", "that", "if", "when", "whether"} & set(behind)
+    is_anyone = before in AUXILIARIES and word == "they"  # "how do they make steel"
+    return len(content) <= (1 if is_anyone else _MAX_CONTENT_BEHIND)
+
+
+def _is_out_of_place(word: str, before: str, behind: Sequence[str]) -> bool:
+    """Whether a pronoun stands where it is none, or where a new matter begins."""
+    if word in POSSESSIVES:
+        return before in _CLAUSE_BEGINS
+    if not before or before in _CLAUSE_BEGINS:  # "It says that my card expired", "when it came to"
+        return True
+    if behind and behind[0] in AUXILIARIES:  # a title
+        return True
+    if word not in POINTING:
+        return False
+    is_alone = not behind or behind[0] in PREPOSITIONS | VERBS | FILLERS - {"extra"}
+    return not is_alone or before not in AUXILIARIES | VERBS | PREPOSITIONS | QUESTION_WORDS
+
+
+def _explained_before(words: Sequence[Word]) -> bool:
+    """Whether something before a pronoun can be what it stands for."""
+    if len(words) > 2 and words[0].lower == "how" and words[1].lower in ("many", "much"):
+        words = words[3:]  # "how many seats does it have"
+    is_verb_due = True  # an order begins with its verb
+    for at, word in enumerate(words):
+        lower = word.lower
+        if lower in SPEAKERS or lower == "to":
+            is_verb_due = True
+        elif lower in DETERMINERS and at + 1 < len(words):
+            return True
+        elif lower in SMALL or lower in VERBS:
+            is_verb_due = lower in ("and", "or") or (is_verb_due and lower in FILLERS)
+        elif is_verb_due:
+            is_verb_due = False
+        elif not (words[0].lower == "how" and at == 1):  # "how expensive is it"
+            return True
+    return False
+
+
+def _phrase_of(noun: str, last: Turn) -> str:
+    """The phrase of the turn before that ends with this noun; empty where none does."""
+    stems = content_terms(noun)
+    for phrase in (focus_of(last.asked_as), *names_in(last.asked_as), *last.names):
+        if phrase and stems == content_terms(words_of(phrase)[-1].text):
+            return phrase
+    return ""
+
+
+def _meant(pronoun: str, last: Turn) -> str:
+    """What a pronoun stands for after a turn; empty where that is not clear."""
+    begins = words_of(last.asked_as)[0].lower if last.asked_as.strip(" ?.!") else ""
+    if pronoun in PERSONS:
+        people = [name for name in last.names if len(name.split()) > 1]
+        named = names_in(last.asked_as)
+        if begins == "who" and people:
+            return people[0]
+        return named[0] if len(named) == 1 else focus_of(last.asked_as) or (people or [""])[0]
+    if begins == "which" and len(last.names) == 1:
+        return last.names[0]
+    focus = focus_of(last.asked_as)
+    if focus:
+        return focus
+    named = names_in(last.asked_as)
+    return named[0] if len(named) == 1 else ""
+
+
+def _ends(words: Sequence[Word], at: int) -> bool:
+    return at + 1 >= len(words) or words[at + 1].lower in SMALL
+
+
+def _with(asked: str, words: Sequence[Word], first: int, last: int, phrase: str) -> str:
+    """The question with `phrase` in the place of the words `[first, last)`."""
+    if first == 0:
+        phrase = phrase[:1].upper() + phrase[1:]
+    return f"{asked[: words[first].start]}{phrase}{asked[words[last - 1].end :]}"
