@@ -38,8 +38,8 @@ from generation.money.tables import METADATA as MONEY_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
-from retrieval.conversations.tables import METADATA as CONVERSATIONS_METADATA
 from rag.errors import RagError, SettingsError, StateError, StateUnavailableError
+from retrieval.conversations.tables import METADATA as CONVERSATIONS_METADATA
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE_WITHOUT_VERSIONS = (Path(__file__).with_name("state_before_versions.sql")).read_text()

@@ -6,14 +6,13 @@ collection is another conversation. Its id stands nowhere, only a hash of it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, Row, and_, delete, insert, select
 
-from rag.turns import Turn
+from rag.turns import Turn, mark_of
 from rag.types import Answer, Question
 from retrieval.conversations.phrases import names_in
 from retrieval.conversations.tables import TURN_DOCUMENTS, TURNS
@@ -25,11 +24,6 @@ _AT_ONCE = 500  # names in one query
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
-
-
-def mark_of(conversation_id: str) -> str:
-    """What tells conversations apart and does not name them."""
-    return hashlib.sha256(conversation_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class KeptTurns:

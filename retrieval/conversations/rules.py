@@ -192,7 +192,7 @@ def _other_language(words: Sequence[Word], last: Turn) -> Wording | None:
 def _leaning(asked: str, words: Sequence[Word], last: Turn, wording: Wording) -> Rewriting | None:
     """A short question of another language that leans on the last one, behind that one."""
     lower = [word.lower for word in words]
-    text = asked.lower()
+    text = asked.lower().lstrip("¿¡ ")
     is_bare = len(words) <= 3 and all(word in wording.bare for word in lower)
     is_opened = len(words) <= _MAX_SHORT_WORDS and any(
         re.match(rf"{re.escape(opening)}\b", text) for opening in wording.openings

@@ -15,6 +15,7 @@ from retrieval.conversations.kept import MAX_NAMES, KeptTurns
 from retrieval.conversations.phrases import names_in
 from retrieval.conversations.rules import rewrite
 
+_MAX_READ_CHARS = 2_000  # of each text of a client: it may send megabytes
 _log = logging.getLogger(__name__)
 
 
@@ -59,10 +60,12 @@ class Conversations:
 def turns_of(said: Iterable[tuple[str, str]], max_turns: int) -> tuple[Turn, ...]:
     """The last turns of a chat that its client holds, from pairs of question and answer.
 
-    Each question is put so that it stands alone, by the rules, after those before it.
+    Each question is put so that it stands alone, by the rules, after those before it. Of long texts
+    the beginning is read.
     """
     turns: list[Turn] = []
-    for question, answer in list(said)[-max_turns:]:
+    last = list(said)[-max_turns:]
+    for question, answer in ((q[:_MAX_READ_CHARS], a[:_MAX_READ_CHARS]) for q, a in last):
         alone = rewrite(question, turns).text
         turns.append(Turn(question, alone, tuple(names_in(answer)[:MAX_NAMES])))
     return tuple(turns)
