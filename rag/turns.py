@@ -11,14 +11,12 @@ class Turn:
     """One question of a conversation, and what of its answer matters to the next one.
 
     `question` is as it was written, `asked_as` as it stands alone, the same where it did so by
-    itself. `names` are those that its answer said, in order. `sent` are the parts of documents that
-    a model was sent for it, in order: the id of a chunk, and `[start, end)` in the document.
+    itself. `names` are those that its answer said, in order.
     """
 
     question: str
     asked_as: str
     names: tuple[str, ...] = ()
-    sent: tuple[tuple[str, int, int], ...] = ()
 
 
 def mark_of(conversation_id: str) -> str:

@@ -32,6 +32,8 @@ def open_console() -> Console:
 def print_answer(answer: AnswerOut) -> None:
     """The answer, its citations, and one line of tier, confidence and cost."""
     console = open_console()
+    if answer.asked_as:
+        console.print(Text(f"asked as: {answer.asked_as}", style="dim"))
     console.print(Text(answer.answer))
     if answer.degraded_because:
         console.print(Text(f"degraded: {answer.degraded_because}"))

@@ -69,7 +69,6 @@ class KeptTurns:
             "question": asked,
             "asked_as": question.text,
             "names": json.dumps(names_of(answer)),
-            "sent": "[]",
         }
         documents = {citation.document_id for citation in answer.citations}
         surplus = select(TURNS.c.position).where(_is_of(question))
@@ -124,8 +123,7 @@ def _is_of(question: Question) -> ColumnElement[bool]:
 
 
 def _turn(row: Row[tuple[object, ...]]) -> Turn:
-    sent = tuple((chunk_id, start, end) for chunk_id, start, end in json.loads(row.sent))
-    return Turn(row.question, row.asked_as, tuple(json.loads(row.names)), sent)
+    return Turn(row.question, row.asked_as, tuple(json.loads(row.names)))
 
 
 def _text(at: datetime) -> str:

@@ -26,6 +26,10 @@ from retrieval.conversations.words import (
 )
 
 _MAX_CONTENT_BEHIND = 4  # words: with more, what is meant mostly stands there
+_OPENED = re.compile(
+    r"(?:and|what about|how about)\s+(?P<phrase>\w[^?.!,]{1,40})[?.!]*", re.IGNORECASE
+)
+_ASK_FOR_CASES = (["what", "happens"], ["what", "if"])
 _CLAUSE_BEGINS = QUESTION_WORDS | CONJUNCTIONS - {"and", "or"}
 
 
@@ -34,14 +38,14 @@ def points_at(words: Sequence[Word]) -> int | None:
     return next((at for at in range(len(words)) if _points_back(words, at)), None)
 
 
-def explained(asked: str, words: Sequence[Word], at: int, last: Turn) -> str:
+def explained(asked: str, words: Sequence[Word], at: int, turns: Sequence[Turn]) -> str:
     """The question with what the pronoun at `at` stands for in its place.
 
     Empty where that is not one thing that was named: what was done, or what nobody can tell.
     """
-    if means_doing(words, at, last):
+    if means_doing(words, at, turns[-1]):
         return ""
-    meant = _meant(words[at].lower, last)
+    meant = _meant(words[at].lower, turns)
     if not meant:
         return ""
     end = at + 1
@@ -54,7 +58,7 @@ def explained(asked: str, words: Sequence[Word], at: int, last: Turn) -> str:
 def repeated(asked: str, words: Sequence[Word], last: Turn) -> str:
     """The question with the phrase of before for "this plan"; empty where it says no such thing."""
     for at, word in enumerate(words[:-1]):
-        if word.lower in POINTING and not _explained_before(words[:at]):
+        if word.lower in POINTING and not _explained_before(words[:at], word.lower):
             phrase = _phrase_of(words[at + 1].lower, last)
             if phrase:
                 return _with(asked, words, at, at + 2, phrase)
@@ -74,11 +78,12 @@ def means_doing(words: Sequence[Word], at: int, last: Turn) -> bool:
 def _points_back(words: Sequence[Word], at: int) -> bool:
     """Whether a word is a pronoun that nothing before or after it in the question explains."""
     word = words[at].lower
-    if word not in PERSONS | THINGS | POINTING or _explained_before(words[:at]):
+    if word not in PERSONS | THINGS | POINTING or _explained_before(words[:at], word):
         return False
     before = words[at - 1].lower if at else ""
     behind = [one.lower for one in words[at + 1 :]]
-    if _is_out_of_place(word, before, behind):
+    asks_for_case = [one.lower for one in words[:2]] in _ASK_FOR_CASES
+    if _is_out_of_place(word, before, behind, asks_for_case=asks_for_case):
         return False
     content = [one for one in behind if one not in SMALL | DETERMINERS | PERSONS | THINGS]
     if before in AUXILIARIES and word == "it":
@@ -88,21 +93,23 @@ def _points_back(words: Sequence[Word], at: int) -> bool:
     return len(content) <= (1 if is_anyone else _MAX_CONTENT_BEHIND)
 
 
-def _is_out_of_place(word: str, before: str, behind: Sequence[str]) -> bool:
+def _is_out_of_place(word: str, before: str, behind: Sequence[str], *, asks_for_case: bool) -> bool:
     """Whether a pronoun stands where it is none, or where a new matter begins."""
+    if before in _CLAUSE_BEGINS and not asks_for_case:  # "when it came to war"
+        return True
     if word in POSSESSIVES:
-        return before in _CLAUSE_BEGINS
-    if not before or before in _CLAUSE_BEGINS:  # "It says that my card expired", "when it came to"
+        return False
+    if not before:  # "It says that my card has expired"
         return True
-    if behind and behind[0] in AUXILIARIES:  # a title
-        return True
+    if behind and behind[0] in AUXILIARIES:  # "can it be turned off", and else a title
+        return before not in AUXILIARIES or behind[0] not in ("be", "been", "have")
     if word not in POINTING:
         return False
     is_alone = not behind or behind[0] in PREPOSITIONS | VERBS | FILLERS - {"extra"}
     return not is_alone or before not in AUXILIARIES | VERBS | PREPOSITIONS | QUESTION_WORDS
 
 
-def _explained_before(words: Sequence[Word]) -> bool:
+def _explained_before(words: Sequence[Word], pronoun: str) -> bool:
     """Whether something before a pronoun can be what it stands for."""
     if len(words) > 2 and words[0].lower == "how" and words[1].lower in ("many", "much"):
         words = words[3:]  # "how many seats does it have"
@@ -117,6 +124,8 @@ def _explained_before(words: Sequence[Word]) -> bool:
             is_verb_due = lower in ("and", "or") or (is_verb_due and lower in FILLERS)
         elif is_verb_due:
             is_verb_due = False
+        elif pronoun == "it" and lower.endswith("s"):  # "which errors does it raise"
+            continue
         elif not (words[0].lower == "how" and at == 1):  # "how expensive is it"
             return True
     return False
@@ -131,8 +140,9 @@ def _phrase_of(noun: str, last: Turn) -> str:
     return ""
 
 
-def _meant(pronoun: str, last: Turn) -> str:
-    """What a pronoun stands for after a turn; empty where that is not clear."""
+def _meant(pronoun: str, turns: Sequence[Turn]) -> str:
+    """What a pronoun stands for after these turns; empty where that is not clear."""
+    last = turns[-1]
     begins = words_of(last.asked_as)[0].lower if last.asked_as.strip(" ?.!") else ""
     if pronoun in PERSONS:
         people = [name for name in last.names if len(name.split()) > 1]
@@ -142,11 +152,27 @@ def _meant(pronoun: str, last: Turn) -> str:
         return named[0] if len(named) == 1 else focus_of(last.asked_as) or (people or [""])[0]
     if begins == "which" and len(last.names) == 1:
         return last.names[0]
-    focus = focus_of(last.asked_as)
+    focus = _new_topic(last) or _old_topic(turns) or focus_of(last.asked_as)
     if focus:
         return focus
     named = names_in(last.asked_as)
     return named[0] if len(named) == 1 else ""
+
+
+def _new_topic(last: Turn) -> str:
+    """What "And a summary?" has put in the place of what was spoken of before."""
+    opened = _OPENED.fullmatch(" ".join(last.question.split()))
+    phrase = opened["phrase"] if opened and last.asked_as != last.question else ""
+    small = QUESTION_WORDS | AUXILIARIES | PREPOSITIONS
+    return "" if not phrase or words_of(phrase)[0].lower in small else focus_of(phrase)
+
+
+def _old_topic(turns: Sequence[Turn]) -> str:
+    """What was put in the place of the last pronoun: a conversation stays with what it is about."""
+    if len(turns) < 2 or turns[-1].asked_as == turns[-1].question:
+        return ""
+    topic = _new_topic(turns[-2]) or _old_topic(turns[:-1]) or focus_of(turns[-2].asked_as)
+    return topic if topic and topic.lower() in turns[-1].asked_as.lower() else ""
 
 
 def _ends(words: Sequence[Word], at: int) -> bool:

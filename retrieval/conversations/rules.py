@@ -81,12 +81,13 @@ def rewrite(question: str, turns: Sequence[Turn]) -> Rewriting:
         return Rewriting(_joined(last, asked))
     opening = _OPENING.match(asked)
     if opening is not None:
-        return _opened(asked, opening, last)
-    return _pointing(asked, words, last) or Rewriting(question, not _may_lean(words, asked, last))
+        return _opened(asked, opening, turns)
+    return _pointing(asked, words, turns) or Rewriting(question, not _may_lean(words, asked, last))
 
 
-def _opened(asked: str, opening: re.Match[str], last: Turn) -> Rewriting:
+def _opened(asked: str, opening: re.Match[str], turns: Sequence[Turn]) -> Rewriting:
     """A question that begins with "and" or "what about"."""
+    last = turns[-1]
     rest = asked[opening.end() :].strip(" ?.!,")
     words = words_of(rest)
     if not words:
@@ -96,7 +97,7 @@ def _opened(asked: str, opening: re.Match[str], last: Turn) -> Rewriting:
         whole = f"{rest[0].upper()}{rest[1:]}?"
         if all(word.lower in SMALL - SPEAKERS for word in words):
             return Rewriting(_joined(last, asked))
-        return _pointing(whole, words_of(whole), last) or Rewriting(whole, is_sure=False)
+        return _pointing(whole, words_of(whole), turns) or Rewriting(whole, is_sure=False)
     if len(words) > _MAX_OPENED_WORDS:
         return Rewriting(asked)
     return Rewriting(_put_in_place(rest, words, last.asked_as))
@@ -148,15 +149,16 @@ def _bare(phrase: str) -> str:
     return phrase[4:] if phrase.lower().startswith("the ") else phrase
 
 
-def _pointing(asked: str, words: Sequence[Word], last: Turn) -> Rewriting | None:
+def _pointing(asked: str, words: Sequence[Word], turns: Sequence[Turn]) -> Rewriting | None:
     """A question that points back, with what it points at in its place; None if it does not."""
+    last = turns[-1]
     again = repeated(asked, words, last)
     if again:
         return Rewriting(again)
     at = points_at(words)
     if at is None:
         return None
-    named = explained(asked, words, at, last)
+    named = explained(asked, words, at, turns)
     if named:
         return Rewriting(named)
     return Rewriting(_joined(last, asked), is_sure=means_doing(words, at, last))

@@ -19,7 +19,6 @@ TURNS = Table(
     Column("question", Text, nullable=False),  # as it was written
     Column("asked_as", Text, nullable=False),  # as it stands alone
     Column("names", Text, nullable=False),  # that the answer said, as JSON
-    Column("sent", Text, nullable=False),  # what a model was sent: chunks and spans, as JSON
     Index("conversation_turns_by_conversation", "conversation"),
     Index("conversation_turns_by_time", "at"),
     sqlite_autoincrement=True,

@@ -144,6 +144,32 @@ def test_a_chain_of_questions_keeps_what_it_is_about() -> None:
     assert rewrite("Can I cancel it?", turns[:2]).text == "Can I cancel the premium plan?"
 
 
+@pytest.mark.parametrize(
+    ("questions", "alone"),
+    [
+        (
+            ["How do I configure remote write?", "What are its limits?", "Can it be tuned?"],
+            "Can remote write be tuned?",
+        ),
+        (
+            ["What is a counter?", "And a histogram?", "When should I use it?"],
+            "When should I use the histogram?",
+        ),
+        (
+            ["How do I use a proxy?", "Can I route it by host?", "Which errors does it raise?"],
+            "Which errors does the proxy raise?",
+        ),
+        (
+            ["How do I set a timeout?", "How do I disable it?", "What happens when it is over?"],
+            "What happens when it is over?",
+        ),
+    ],
+)
+def test_a_conversation_stays_with_what_it_is_about(questions: list[str], alone: str) -> None:
+    turns = turns_of([(question, "") for question in questions], 10)
+    assert turns[-1].asked_as == alone
+
+
 def test_only_the_last_turns_of_a_long_chat_are_read() -> None:
     said = [(f"How long does step {number} take?", "a " * 500_000) for number in range(1_000)]
     assert [turn.question for turn in turns_of(said, 2)] == [one[0] for one in said[-2:]]

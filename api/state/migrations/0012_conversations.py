@@ -23,7 +23,6 @@ def upgrade() -> None:
         Column("question", Text, nullable=False),
         Column("asked_as", Text, nullable=False),
         Column("names", Text, nullable=False),
-        Column("sent", Text, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(
