@@ -52,6 +52,12 @@ OPENINGS = (
     "What is {}?", "Tell me about {}", "Where can I read about {}?", "How does {} work?",
     "What do you know about {}?", "Is there anything about {}?",
 )  # fmt: skip
+AROUND = (
+    "of", "in", "for", "to", "about", "on", "by", "from", "with", "at", "is", "was", "are", "were",
+    "did", "does", "do", "can", "come", "came", "made", "used", "called", "located", "start",
+)  # fmt: skip
+"""Words beside a title where "it" can stand for it."""
+
 BARE = ("Why?", "Tell me more", "How so?", "Since when?", "And why?")
 SYSTEMS = ("as it is", "with the last one", "rules", "whole")
 
@@ -97,7 +103,13 @@ def made(question_set: QuestionSet, draw: random.Random) -> list[FollowUp]:
 def _titled(titles: Sequence[str], text: str) -> re.Match[str] | None:
     """Where a question of which something else is asked names one of these titles."""
     for title in titles:
-        match = re.search(rf"\b(?:the )?(?P<title>{re.escape(title)})\b(?!')", text, re.IGNORECASE)
+        phrase = rf"(?P<title>{re.escape(title)})"
+        around = (rf"(?<=\b{word} )" for word in AROUND)
+        match = re.search(
+            rf"(?:{'|'.join(around)})(?:the )?{phrase}(?=$|\?| (?:{'|'.join(AROUND)})\b)",
+            text,
+            re.IGNORECASE,
+        )
         if match and len(content_terms(text) - content_terms(title)) >= 2:
             return match
     return None

@@ -29,6 +29,9 @@ _MAX_CONTENT_BEHIND = 4  # words: with more, what is meant mostly stands there
 _OPENED = re.compile(
     r"(?:and|what about|how about)\s+(?P<phrase>\w[^?.!,]{1,40})[?.!]*", re.IGNORECASE
 )
+_HAVING = frozenset("with has have had having put got as".split())
+_TIMES = frozenset("after before until since than".split())
+_HOW_MANY = (["how", "many"], ["how", "much"])
 _ASK_FOR_CASES = (["what", "happens"], ["what", "if"])
 _CLAUSE_BEGINS = QUESTION_WORDS | CONJUNCTIONS - {"and", "or"}
 
@@ -78,7 +81,9 @@ def means_doing(words: Sequence[Word], at: int, last: Turn) -> bool:
 def _points_back(words: Sequence[Word], at: int) -> bool:
     """Whether a word is a pronoun that nothing before or after it in the question explains."""
     word = words[at].lower
-    if word not in PERSONS | THINGS | POINTING or _explained_before(words[:at], word):
+    if word not in PERSONS | THINGS | POINTING:
+        return False
+    if _explained_before(words[:at], word) and not _is_apart(words, at):
         return False
     before = words[at - 1].lower if at else ""
     behind = [one.lower for one in words[at + 1 :]]
@@ -88,9 +93,34 @@ def _points_back(words: Sequence[Word], at: int) -> bool:
     content = [one for one in behind if one not in SMALL | DETERMINERS | PERSONS | THINGS]
     if before in AUXILIARIES and word == "it":
         is_empty = bool(behind) and behind[0] in EXPLETIVES and len(content) > 1
-        return not is_empty and not {"to", "that", "if", "when", "whether"} & set(behind)
+        says_later = {"that", "if", "when", "whether"} & set(behind) or _to_do(behind)
+        return not is_empty and not says_later
     is_anyone = before in AUXILIARIES and word == "they"  # "how do they make steel"
     return len(content) <= (1 if is_anyone else _MAX_CONTENT_BEHIND)
+
+
+def _to_do(behind: Sequence[str]) -> bool:
+    """Whether "to" comes before what is to be done, and not before a place."""
+    places = DETERMINERS | THINGS
+    return any(
+        word == "to" and (at + 1 == len(behind) or behind[at + 1] not in places)
+        for at, word in enumerate(behind)
+    )
+
+
+def _is_apart(words: Sequence[Word], at: int) -> bool:
+    """Whether "it" is what is acted on, or stands behind a preposition, in the one clause.
+
+    Then it is nothing of that clause: that would be "itself". Where something is said to have
+    something, it can be: "the song with a bird in it".
+    """
+    lower = [word.lower for word in words[:at]]
+    if words[at].lower not in ("it", "them") or at < 2 or lower[0] in SPEAKERS | DETERMINERS:
+        return False
+    if set(lower[1:]) & (CONJUNCTIONS | QUESTION_WORDS | _HAVING):
+        return False
+    is_acted_on = lower[-1] in VERBS and lower[-2] != "to"
+    return is_acted_on or lower[-1] in PREPOSITIONS - _TIMES
 
 
 def _is_out_of_place(word: str, before: str, behind: Sequence[str], *, asks_for_case: bool) -> bool:
@@ -102,7 +132,7 @@ def _is_out_of_place(word: str, before: str, behind: Sequence[str], *, asks_for_
     if not before:  # "It says that my card has expired"
         return True
     if behind and behind[0] in AUXILIARIES:  # "can it be turned off", and else a title
-        return before not in AUXILIARIES or behind[0] not in ("be", "been", "have")
+        return before not in AUXILIARIES or behind[0] not in ("be", "been", "have", "do")
     if word not in POINTING:
         return False
     is_alone = not behind or behind[0] in PREPOSITIONS | VERBS | FILLERS - {"extra"}
@@ -111,8 +141,10 @@ def _is_out_of_place(word: str, before: str, behind: Sequence[str], *, asks_for_
 
 def _explained_before(words: Sequence[Word], pronoun: str) -> bool:
     """Whether something before a pronoun can be what it stands for."""
-    if len(words) > 2 and words[0].lower == "how" and words[1].lower in ("many", "much"):
-        words = words[3:]  # "how many seats does it have"
+    first = words[0].lower if words else ""
+    if first in ("what", "which") or [word.lower for word in words[:2]] in _HOW_MANY:
+        helper = next((n for n, word in enumerate(words[:4]) if word.lower in AUXILIARIES), 0)
+        words = words[helper:]  # "how many seats does it have", "what year was it built in"
     is_verb_due = True  # an order begins with its verb
     for at, word in enumerate(words):
         lower = word.lower
