@@ -16,7 +16,8 @@ from patience import FAR_S
 
 from indexing.readers.workers import WorkerReader
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, ReadResult
+from rag.sources import FailedPart, ReadResult
+from rag.types import Document
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
