@@ -62,12 +62,13 @@ def test_help_starts_fast() -> None:
     code = "from api.cli.main import run; run()"
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = os.times()
         subprocess.run(
             [sys.executable, "-c", code, "--help"],
             check=True, capture_output=True, env=environment(), cwd=ROOT,
         )  # fmt: skip
-        times.append(time.perf_counter() - started)
+        after = os.times()  # what it worked, however many others do
+        times.append(sum(after[2:4]) - sum(before[2:4]))
     assert min(times) < MAX_HELP_S
 
 

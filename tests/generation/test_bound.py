@@ -208,9 +208,9 @@ def test_deciding_takes_no_time_to_speak_of() -> None:
     candidates = [Candidate(str(number % 5), 0.9 - number / 50) for number in range(15)]
     times = []
     for _ in range(200):
-        started = time.perf_counter()
+        started = time.thread_time()
         proposal = propose(candidates)
         assert proposal is not None
         bound.decide(proposal, NOT_DRAWN)
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     assert sorted(times)[100] < 0.001

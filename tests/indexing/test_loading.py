@@ -166,10 +166,10 @@ async def test_a_thousand_unchanged_files_take_no_time(tmp_path: Path) -> None:
         path.write_text(f"# Guide {path.stem}\n" * 100)
     loader = make()
     marks = [(await load(loader, path)).mark for path in files]
-    started = time.perf_counter()
+    started = time.process_time()
     for path, mark in zip(files, marks, strict=True):
         assert (await load(loader, path, mark)).result is None
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 # Dates

@@ -94,7 +94,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 def quickly(path: Path) -> ReadResult | None:
     """What is read, or None for a DocumentError; and nothing of it takes long to cut."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         result = read(path)
     except DocumentError:
@@ -102,7 +102,7 @@ def quickly(path: Path) -> ReadResult | None:
         return None
     for each in result.documents:
         find_blocks(each.text)
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
     return result
 
 

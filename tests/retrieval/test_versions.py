@@ -297,9 +297,9 @@ async def test_without_relatives_it_costs_next_to_nothing() -> None:
     async def best_ms(one: ListRetriever | NewestFirstRetriever) -> float:
         times = []
         for _ in range(200):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             await one.retrieve(question, 10)
-            times.append(time.perf_counter() - begin)
+            times.append(time.thread_time() - begin)
         return min(times) * 1000
 
     assert await best_ms(retriever) - await best_ms(inner) < 0.1
