@@ -28,7 +28,7 @@ serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
 test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its three slow parts
-	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/killed --ignore=tests/vllm
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/browser --ignore=tests/killed --ignore=tests/vllm
 
 test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: two minutes
 	$(BIN)/python -m pytest tests/browser
@@ -37,7 +37,7 @@ test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion
 	$(BIN)/python -m pytest tests/killed -s
 
 test-vllm: $(VENV)/.installed-test .venv-vllm/.installed  ## Our clients and the LoRA recipe against the real vLLM server: some minutes
-	$(BIN)/python -m pytest tests/vllm --timeout 400
+	$(BIN)/python -m pytest tests/vllm
 
 lint: $(VENV)/.installed-test  ## ruff: rules and format
 	$(BIN)/ruff check .

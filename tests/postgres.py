@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from patience import FAR_S
 from sqlalchemy import URL, create_engine
 
 USER = "postgres"
@@ -70,7 +71,8 @@ def running_cluster(programs: Path, settings: str = SETTINGS) -> Iterator[Cluste
         with (folder / "out").open("a") as out:
             subprocess.run(
                 [*as_user, str(programs / command[0]), *command[1:]],
-                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=60,
+                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                timeout=FAR_S,
             )  # fmt: skip
 
     try:

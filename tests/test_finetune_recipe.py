@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import FAR_S
 
 RECIPE = Path(__file__).resolve().parents[1] / "deploy" / "finetune_lora.py"
 LESSON = {
@@ -45,7 +46,7 @@ class Recipe:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=FAR_S,
             check=False,
         )
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from patience import FAR_S
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
@@ -139,7 +140,7 @@ def run_python(code: str, folder: Path) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=FAR_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from patience import FAR_S
 from postgres import Cluster
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, insert, select
@@ -255,7 +256,7 @@ def test_many_processes_open_a_new_state_at_once(
     started = [
         subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    told = [process.communicate(timeout=60)[1] for process in started]
+    told = [process.communicate(timeout=FAR_S)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, told
     engine = open_state(tmp_path / "data", empty_url)
     assert differences(engine) == []

@@ -18,6 +18,7 @@ from api_fakes import (
     QuotingGenerator,
     ingest,
 )
+from patience import FAR_S
 
 from api.models.answers import dollars
 from rag.ports import Listener
@@ -296,6 +297,6 @@ async def test_work_of_a_client_who_left_is_dropped(
     await generator.began.acquire()
     left.set()
     await served
-    await asyncio.wait_for(generator.cancelled.wait(), 5)
+    await asyncio.wait_for(generator.cancelled.wait(), FAR_S)
     generator.go.set()
     assert (await client.post("/v1/answers", json=ASKED)).status_code == 200  # its place is free

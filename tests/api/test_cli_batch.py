@@ -22,6 +22,7 @@ from batching_place import (
     answers_of,
     batch_server_beside,
 )
+from patience import FAR_S
 from typer.testing import CliRunner
 
 from api.build import build_around, embedding
@@ -179,7 +180,7 @@ def test_a_service_that_is_killed_in_between(rag: Any, server: BatchServer) -> N
         assert "2 wait in batch_" in through.stdout, through.stderr
     finally:
         service.send_signal(signal.SIGKILL)
-        service.communicate(timeout=30)
+        service.communicate(timeout=FAR_S)
     answers_of(server, TRUE, TRUE)
     assert "2 answers are in answers.jsonl" in rag(*BATCH).stdout
     assert len(server.batches) == 1

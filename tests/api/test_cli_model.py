@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from api_fakes import fake_application
+from patience import FAR_S
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -53,7 +54,7 @@ class Shell:
             env=kept | {"PATH": str(self.programs), "PYTHONPATH": root} | self.variables,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=FAR_S,
             check=False,
         )
 

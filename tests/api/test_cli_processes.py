@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import FAR_S
 
 ROOT = Path(__file__).resolve().parents[2]
 RAG = [sys.executable, str(Path(__file__).with_name("rag_with_fakes.py"))]
@@ -36,7 +37,7 @@ def environment() -> dict[str, str]:
 def rag(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*RAG, *arguments],
-        capture_output=True, text=True, timeout=60, check=False, env=environment(), **options,
+        capture_output=True, text=True, timeout=FAR_S, check=False, env=environment(), **options,
     )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=FAR_S)
 
 
 def test_help_starts_fast() -> None:
@@ -87,7 +88,9 @@ def test_commands_go_through_the_service_without_being_told(place: Path) -> None
         ingested = rag("ingest", "docs", "--json")
         assert ingested.returncode == 0, ingested.stderr
         assert json.loads(ingested.stdout)["counts"]["added"] == 1
-        through = httpx.get(f"{url}/v1/documents", trust_env=False).json()["documents"]
+        through = httpx.get(f"{url}/v1/documents", trust_env=False, timeout=FAR_S).json()[
+            "documents"
+        ]
         assert json.loads(rag("documents", "--json").stdout) == through
         asked = rag("ask", "refunds")
         assert asked.returncode == 0, asked.stderr
@@ -121,7 +124,7 @@ def test_costs_go_through_the_service(place: Path) -> None:
 def test_a_killed_service_leaves_nothing_in_the_way(place: Path) -> None:
     with serving() as (_, process):
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=FAR_S)
     assert (place / ".rag" / "holder.json").exists()
     result = rag("ingest", "docs")
     assert (result.returncode, result.stderr) == (0, "")
@@ -138,7 +141,7 @@ def test_a_command_that_waits_goes_on_when_the_service_stops(place: Path) -> Non
             asked.wait(timeout=2)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        shown, told = asked.communicate(timeout=60)
+        shown, told = asked.communicate(timeout=FAR_S)
     assert asked.returncode == 0, told
     assert json.loads(shown)["counts"]["added"] == 1
 
@@ -147,7 +150,7 @@ def test_a_command_that_waits_goes_on_when_the_service_stops(place: Path) -> Non
 def test_a_stopped_service_ends_well(place: Path, stop: signal.Signals) -> None:
     with serving() as (_, process):
         process.send_signal(stop)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=FAR_S) == 0
     assert process.returncode == 0
     assert not (place / ".rag" / "holder.json").exists()
 
@@ -172,15 +175,20 @@ def test_a_body_past_the_limit_is_told_while_it_is_sent(
     with serving() as (url, _):
         body = b" " * 20_000_000
         headers = {"content-type": "application/json"}
-        response = httpx.post(f"{url}/v1/answers", content=body, headers=headers, trust_env=False)
+        response = httpx.post(
+            f"{url}/v1/answers", content=body, headers=headers, trust_env=False, timeout=FAR_S
+        )
         assert response.status_code == 413
         assert "limit of 1,000 bytes" in response.json()["detail"]
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/health", trust_env=False, timeout=FAR_S).status_code == 200
 
 
 def test_answers_do_not_wait_for_acknowledgements(place: Path) -> None:
     rag("ingest", "docs")
-    with serving() as (url, _), httpx.Client(base_url=url, trust_env=False) as client:
+    with (
+        serving() as (url, _),
+        httpx.Client(base_url=url, trust_env=False, timeout=FAR_S) as client,
+    ):
         seconds = []
         for _ in range(20):
             started = time.perf_counter()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from patience import FAR_S
 from pydantic import SecretStr
 from test_cli_processes import RAG, environment, serving
 
@@ -27,11 +28,11 @@ def hold(tmp_path: Path) -> Path:
 
 
 def client_of(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, trust_env=False, timeout=10)
+    return httpx.Client(base_url=url, trust_env=False, timeout=FAR_S)
 
 
 def wait_for(client: httpx.Client, job_id: str, *states: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + FAR_S
     while True:
         job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
         if job["state"] in states:
@@ -60,7 +61,7 @@ def test_jobs_go_on_after_the_service_went_down(
         sent = client.post("/v1/documents", json=texts).json()["id"]
         wait_for(client, uploaded, "running")
         process.send_signal(end)
-        process.wait(timeout=30)
+        process.wait(timeout=FAR_S)
     assert kept(tmp_path) == ["page0.md", "page1.md", "page2.md"]
     hold.unlink()
     with serving() as (url, _), client_of(url) as client:
@@ -85,7 +86,7 @@ def test_a_job_that_takes_the_service_down_three_times_is_given_up(hold: Path) -
             job_id = job_id or client.post("/v1/documents", files=UPLOADS).json()["id"]
             wait_for(client, job_id, "running")
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=FAR_S)
     with serving() as (url, _), client_of(url) as client:
         job = wait_for(client, job_id, "done", "failed")
         assert job["state"] == "failed"
@@ -109,11 +110,11 @@ def test_a_command_waits_for_its_job_when_the_service_comes_back(
             time.sleep(0.02)
         wait_for(client, jobs[0]["id"], "running")
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=FAR_S)
     hold.unlink()
     port = urlsplit(url).port
     with serving("--port", str(port)) as (url, _), client_of(url) as client:
-        shown, told = command.communicate(timeout=60)
+        shown, told = command.communicate(timeout=FAR_S)
         assert command.returncode == 0, told
         assert json.loads(shown)["counts"]["added"] == 1
         assert [job["id"] for job in client.get("/v1/jobs").json()["jobs"]] == [jobs[0]["id"]]
@@ -122,7 +123,7 @@ def test_a_command_waits_for_its_job_when_the_service_comes_back(
 def send(url: str, head: str, body: bytes) -> bytes:
     """Send a request by hand, close our side, and give what comes back."""
     where = urlsplit(url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=FAR_S) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + body)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65_536), b""))

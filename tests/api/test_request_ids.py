@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from api_fakes import TEXTS, FakeApplication, MakeApplication, MakeClient, ingest
+from patience import FAR_S
 from test_api_problems import FailingRetriever
 from test_cli_processes import serving
 
@@ -143,8 +144,10 @@ def test_a_line_of_text_has_the_id_or_a_dash() -> None:
 def test_a_real_service_logs_lines_of_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_LOG__FORMAT", "json")
     with serving() as (url, process):
-        httpx.get(f"{url}/health", headers={"X-Request-Id": "eleven"}, trust_env=False)
-        httpx.post(f"{url}/v1/answers", json={"question": ""}, trust_env=False)
+        httpx.get(
+            f"{url}/health", headers={"X-Request-Id": "eleven"}, trust_env=False, timeout=FAR_S
+        )
+        httpx.post(f"{url}/v1/answers", json={"question": ""}, trust_env=False, timeout=FAR_S)
         assert process.stderr is not None
         first = json.loads(process.stderr.readline())
         second = json.loads(process.stderr.readline())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WAIT_S = 20
+from patience import FAR_S
 
 
 class Elsewhere:
@@ -65,7 +65,7 @@ class Elsewhere:
                 self.send_header("Content-Type", "text/event-stream")
                 self.end_headers()
                 for name, data in elsewhere.events:
-                    elsewhere.may_write.acquire(timeout=WAIT_S)
+                    elsewhere.may_write.acquire(timeout=FAR_S)
                     self.wfile.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
 
             def _let_in(self) -> None:

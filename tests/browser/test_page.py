@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import FAR_S
 
 STATIC = Path(__file__).parents[2] / "api" / "static"
 QUESTION = "What does an answer by quoting cost?"
@@ -102,7 +103,7 @@ def test_start_shows_what_the_page_is_for(page: Any, service_url: str) -> None:
 
 
 def test_page_forbids_foreign_content(service_url: str) -> None:
-    response = httpx.get(service_url + "/")
+    response = httpx.get(service_url + "/", timeout=FAR_S)
     assert response.headers["content-type"].startswith("text/html")
     assert "default-src 'self'" in response.headers["content-security-policy"]
 
@@ -140,10 +141,12 @@ def test_marker_leads_to_its_citation(page: Any, service_url: str) -> None:
 def test_dialog_highlights_the_exact_span(page: Any, service_url: str) -> None:
     open_page(page, service_url)
     ask(page, QUESTION)
-    citation = httpx.post(service_url + "/v1/answers", json={"question": QUESTION}).json()[
-        "citations"
-    ][0]
-    document = httpx.get(f"{service_url}/v1/documents/{citation['document_id']}").json()
+    citation = httpx.post(
+        service_url + "/v1/answers", json={"question": QUESTION}, timeout=FAR_S
+    ).json()["citations"][0]
+    document = httpx.get(
+        f"{service_url}/v1/documents/{citation['document_id']}", timeout=FAR_S
+    ).json()
     assert "🪙" in document["text"][: citation["start"]]
     page.locator("#citation-1 blockquote").click()
     page.wait_for_selector("mark")
@@ -163,7 +166,7 @@ def test_dialog_highlights_the_exact_span(page: Any, service_url: str) -> None:
 
 
 def test_span_that_no_longer_fits_is_found_or_admitted(page: Any, service_url: str) -> None:
-    listed = httpx.get(service_url + "/v1/documents").json()["documents"]
+    listed = httpx.get(service_url + "/v1/documents", timeout=FAR_S).json()["documents"]
     settings = next(item for item in listed if "Settings" in item["title"])
     cited = {**ANSWER["citations"][0], "document_id": settings["document_id"]}
     moved = {**cited, "marker": 1, "quote": "RAG_DATA_DIR"}

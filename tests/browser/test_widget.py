@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from answering_elsewhere import Elsewhere
+from patience import FAR_S
 from widget_page import (
     ANSWER,
     CHAT,
@@ -37,7 +38,7 @@ QUOTED = "costs nothing, because no paid model is called"
 
 
 def test_the_script_is_small_and_inserts_text_only(service_url: str) -> None:
-    response = httpx.get(f"{service_url}/widget.js")
+    response = httpx.get(f"{service_url}/widget.js", timeout=FAR_S)
     script = response.text
     assert response.headers["content-type"] == "text/javascript; charset=utf-8"
     assert response.headers["content-encoding"] == "gzip"
@@ -50,7 +51,7 @@ def test_the_script_is_small_and_inserts_text_only(service_url: str) -> None:
 
 
 def test_every_module_is_in_the_script(service_url: str) -> None:
-    script = httpx.get(f"{service_url}/widget.js").text
+    script = httpx.get(f"{service_url}/widget.js", timeout=FAR_S).text
     for module in FOLDER.glob("*.js"):
         assert module.read_text("utf-8").splitlines()[0] in script, module.name
 
@@ -66,9 +67,13 @@ def test_no_name_is_given_twice_in_one_script() -> None:
 
 
 def test_a_browser_that_has_the_script_is_told_so(service_url: str) -> None:
-    first = httpx.get(f"{service_url}/widget.js")
-    again = httpx.get(f"{service_url}/widget.js", headers={"If-None-Match": first.headers["etag"]})
-    plain = httpx.get(f"{service_url}/widget.js", headers={"Accept-Encoding": "identity"})
+    first = httpx.get(f"{service_url}/widget.js", timeout=FAR_S)
+    again = httpx.get(
+        f"{service_url}/widget.js", headers={"If-None-Match": first.headers["etag"]}, timeout=FAR_S
+    )
+    plain = httpx.get(
+        f"{service_url}/widget.js", headers={"Accept-Encoding": "identity"}, timeout=FAR_S
+    )
     assert (again.status_code, again.content) == (304, b"")
     assert "content-encoding" not in plain.headers
     assert plain.text == first.text
@@ -116,10 +121,12 @@ def test_a_citation_opens_the_exact_quote(page: Any, service_url: str) -> None:
     open_page(page, service_url)
     open_chat(page)
     turn = ask(page, QUESTION)
-    citation = httpx.post(f"{service_url}/v1/answers", json={"question": QUESTION}).json()[
-        "citations"
-    ][0]
-    document = httpx.get(f"{service_url}/v1/documents/{citation['document_id']}").json()["text"]
+    citation = httpx.post(
+        f"{service_url}/v1/answers", json={"question": QUESTION}, timeout=FAR_S
+    ).json()["citations"][0]
+    document = httpx.get(
+        f"{service_url}/v1/documents/{citation['document_id']}", timeout=FAR_S
+    ).json()["text"]
     turn.locator(".marker").first.click()
     page.wait_for_selector(f"{CHAT} .reader .note", state="hidden")
     mark = page.locator(f"{CHAT} mark")

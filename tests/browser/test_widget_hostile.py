@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from hostile_texts import HOSTILE_TEXTS
+from patience import FAR_S
 from widget_page import ANSWER, CHAT, open_chat, open_page, stream_of
 
 LONGEST_S = 5  # on a busy machine; a text that is looked at again and again takes minutes
@@ -132,8 +133,8 @@ def test_hostile_documents_do_nothing(watched: Any, service_url: str) -> None:
 def index(url: str, documents: list[dict[str, str]]) -> None:
     """Ingest texts into a collection of their own, and wait for it."""
     sent = {"collection": "hostile", "documents": documents}
-    job = httpx.post(f"{url}/v1/documents", json=sent).raise_for_status().json()
+    job = httpx.post(f"{url}/v1/documents", json=sent, timeout=FAR_S).raise_for_status().json()
     while job["state"] in ("queued", "running"):
         time.sleep(0.1)
-        job = httpx.get(f"{url}/v1/jobs/{job['id']}").json()
+        job = httpx.get(f"{url}/v1/jobs/{job['id']}", timeout=FAR_S).json()
     assert job["report"]["counts"]["added"] == len(documents)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from client_place import RAG, Place
+from patience import FAR_S
 
 TEXTS = {
     "shop": "# Returns\n\nYou can return an item within 30 days of delivery. Keep the receipt.\n",
@@ -45,4 +46,4 @@ def service_url(place: Place) -> Iterator[str]:
             yield json.loads(told)["url"]
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=FAR_S)

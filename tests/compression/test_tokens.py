@@ -11,6 +11,7 @@ import pytest
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import FAR_S
 
 from compression.tokens import TiktokenCounter
 from rag.ports import TokenCounter
@@ -60,7 +61,7 @@ def in_a_fresh_process(code: str, **variables: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=FAR_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from patience import FAR_S
 
 import api.routes
 from api.cli.main import make_app
@@ -118,7 +119,7 @@ def service(tmp_path, environment):
             yield json.loads(told)["url"], folder
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=FAR_S)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

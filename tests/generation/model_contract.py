@@ -15,14 +15,13 @@ from time import monotonic
 from typing import Protocol
 
 import pytest
+from patience import FAR_S
 
 from rag.calls import CallEnd, ModelCall, ModelEvent, Prompt, TextDelta
 from rag.errors import ProviderRefusedError
 from rag.ports import LanguageModel
 from rag.types import CostLine, Question
 
-SECONDS_TO_BEGIN = 300.0
-"""Long, since a shared machine may stand still for a minute."""
 SECONDS_TO_STOP = 1.0
 """The most that work may go on at the server after its caller left."""
 
@@ -64,7 +63,7 @@ async def assert_busy(calls_running: CallsRunning) -> None:
     """The server works on a call, at once or soon."""
     began = monotonic()
     while not await calls_running():
-        assert monotonic() - began < SECONDS_TO_BEGIN, "the server was never asked"
+        assert monotonic() - began < FAR_S, "the server was never asked"
         await asyncio.sleep(0.005)
 
 
@@ -191,7 +190,7 @@ class ModelContract:
                     has_begun.set()
 
         reading = asyncio.create_task(read())
-        await asyncio.wait_for(has_begun.wait(), SECONDS_TO_BEGIN)
+        await asyncio.wait_for(has_begun.wait(), FAR_S)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

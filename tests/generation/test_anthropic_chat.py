@@ -13,7 +13,6 @@ import pytest
 from anthropic_server import AnthropicServer, Message, error_page, running_anthropic_server
 from foreign_errors import all_of, foreign_error
 from model_contract import (
-    SECONDS_TO_STOP,
     CallsRunning,
     ModelContract,
     end_of,
@@ -22,6 +21,7 @@ from model_contract import (
     text_of,
 )
 from openai_server import Page, Silence
+from patience import FAR_S
 
 from generation.providers.anthropic_chat import AnthropicModel, provider_error
 from generation.providers.server import ModelServer
@@ -241,7 +241,7 @@ async def test_a_silent_server_is_left_after_the_limit(server: AnthropicServer) 
         server.replies.append(reply)
         with pytest.raises(ProviderUnavailableError, match=r"silent for 0\.2 s, the limit"):
             await read_all(model, make_model_call())
-        await asyncio.wait_for(server.messages[-1].client_left.wait(), SECONDS_TO_STOP)
+        await asyncio.wait_for(server.messages[-1].client_left.wait(), FAR_S)
     await model.close()
 
 

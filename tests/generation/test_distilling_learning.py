@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from heard import Heard
+from patience import FAR_S
 from test_distilling_teaching import ASKED, CONTEXT, answered
 
 from api.state.opening import open_state
@@ -60,7 +61,7 @@ class SlowLessons(Lessons):
     then: Callable[[], None] = staticmethod(lambda: None)
 
     def keep(self, lesson: Lesson) -> None:
-        assert self.may_write.wait(timeout=10)
+        assert self.may_write.wait(timeout=FAR_S)
         super().keep(lesson)
         self.then()
 

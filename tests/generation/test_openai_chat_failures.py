@@ -13,7 +13,6 @@ import openai
 import pytest
 from foreign_errors import all_of, foreign_error
 from model_contract import (
-    SECONDS_TO_STOP,
     assert_busy,
     make_model_call,
     read_all,
@@ -28,6 +27,7 @@ from openai_server import (
     error_page,
     running_openai_server,
 )
+from patience import FAR_S
 
 from generation.providers.openai_chat import OpenAIChatModel, provider_error
 from generation.providers.server import ModelServer
@@ -179,7 +179,7 @@ async def test_a_silent_server_is_left_after_the_limit(server: OpenAIServer, rep
     server.replies.append(reply)
     with pytest.raises(ProviderUnavailableError, match=r"silent for 0\.2 s, the limit"):
         await read_all(model, make_model_call())
-    await asyncio.wait_for(server.chats[0].client_left.wait(), SECONDS_TO_STOP)
+    await asyncio.wait_for(server.chats[0].client_left.wait(), FAR_S)
     await model.close()
 
 
@@ -193,7 +193,7 @@ async def test_the_server_sees_at_once_that_a_cancelled_caller_left(
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.wait_for(server.chats[0].client_left.wait(), SECONDS_TO_STOP)
+    await asyncio.wait_for(server.chats[0].client_left.wait(), FAR_S)
 
 
 async def test_every_foreign_error_is_mapped() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import GatedEmbedder, HashingEmbedder, Indexing, MakeIndexing, OpenStore
+from patience import FAR_S
 
 from indexing.chunking import StructuralChunker
 from indexing.embedding.packaged import PackagedTokenizer
@@ -192,7 +193,7 @@ async def test_the_next_batch_is_embedded_while_one_is_stored(
         async def upsert(self, chunks: Any) -> None:
             while len(embedder.calls) < 2:
                 embedder.called.clear()
-                await asyncio.wait_for(embedder.called.wait(), 20)
+                await asyncio.wait_for(embedder.called.wait(), FAR_S)
             second.set()
             await self._store.upsert(chunks)
 

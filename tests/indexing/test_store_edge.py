@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fakes import OpenStore
+from patience import FAR_S
 from store_makers import DIMENSION, chunk, embedded
 
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
@@ -36,7 +37,7 @@ async def main():
 asyncio.run(main())
 """
     command = [sys.executable, "-c", script]
-    ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, timeout=FAR_S, check=False)
     assert ended.returncode == -9, ended.stderr.decode()
 
     async def count() -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from listening_server import Asked, Listening, Reply, listening, refusal, result
+from patience import FAR_S
 from qdrant_client import models
 from store_makers import (
     DIMENSION,
@@ -338,7 +339,7 @@ async def test_a_server_that_is_not_there_is_named() -> None:
 
 async def test_a_server_that_never_answers_is_left() -> None:
     def held(asked: Asked, server: Listening) -> Reply:
-        server.release.wait(30)
+        server.release.wait(FAR_S)
         return qdrant(asked)
 
     with listening(held) as server:

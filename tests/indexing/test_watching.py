@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from patience import FAR_S
 
 from indexing.loading.watching import changes
 from rag.errors import InputError
@@ -36,7 +37,7 @@ async def watched(*places: Path | str) -> AsyncIterator[Told]:
     task = asyncio.create_task(listen())
     await asyncio.sleep(0.3)  # the system is asked in a thread
 
-    async def told(within_s: float = 10) -> bool:
+    async def told(within_s: float = FAR_S) -> bool:
         try:
             async with asyncio.timeout(within_s):
                 await notices.get()
@@ -46,7 +47,7 @@ async def watched(*places: Path | str) -> AsyncIterator[Told]:
 
     yield told
     stop.set()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(FAR_S):
         await task
 
 
@@ -139,7 +140,7 @@ async def main():
     task = asyncio.create_task(anext(stream))
     await asyncio.sleep(0.5)
     Path({str(tmp_path / "a.md")!r}).write_text("x")
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 300)
     print("told")
 logging.basicConfig()
 asyncio.run(main())
@@ -151,7 +152,7 @@ asyncio.run(main())
         pytest.skip("no namespaces here, in which there could be no notices")
     command = ["unshare", "-Ur", "sh", "-c", f'{none_left} && exec "$0" -c "$1"']
     done = subprocess.run(
-        [*command, sys.executable, code], capture_output=True, text=True, check=False, timeout=60
+        [*command, sys.executable, code], capture_output=True, text=True, check=False, timeout=FAR_S
     )
     assert done.stdout == "told\n", done.stderr
     assert "looking for them instead" in done.stderr

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from patience import FAR_S
 
 from indexing.readers.workers import WorkerReader
 from rag.errors import DocumentError, GoneError
@@ -261,7 +262,7 @@ asyncio.run(main())
         worker = int(parent.stdout.readline())
         assert runs(worker)
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + FAR_S
     while runs(worker):
         assert time.monotonic() < deadline
         time.sleep(0.01)

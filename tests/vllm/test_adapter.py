@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from made_lessons import finetune, made_lessons, write_lessons
 from model_contract import make_model_call, read_all, text_of
+from patience import FAR_S
 from tokenizers import Tokenizer
 
 from benchmarks.vllm_server import MODEL, VllmServer, missing
@@ -46,7 +47,7 @@ def test_what_was_held_out_is_learned_too(taught: tuple[Path, str]) -> None:
 def test_the_server_lists_the_adapter_beside_its_model(
     vllm: VllmServer, taught: tuple[Path, str]
 ) -> None:
-    with urllib.request.urlopen(f"{vllm.url}/models", timeout=10) as told:
+    with urllib.request.urlopen(f"{vllm.url}/models", timeout=FAR_S) as told:
         listed = {model["id"]: model["parent"] for model in json.load(told)["data"]}
     assert listed == {MODEL: None, taught[0].name: MODEL}
 
@@ -87,7 +88,7 @@ def loss_on_server(vllm: VllmServer, model: str, prompt: Prompt, answer: str) ->
     request = urllib.request.Request(
         f"{vllm.url}/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=100) as told:
+    with urllib.request.urlopen(request, timeout=FAR_S) as told:
         likely = json.load(told)["choices"][0]["prompt_logprobs"]
     found = [one[str(token)]["logprob"] for one, token in zip(likely, tokens, strict=True) if one]
     answered = found[len(asked) - 1 :]  # the first token of all has none

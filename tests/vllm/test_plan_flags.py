@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import FAR_S
 
 from benchmarks.vllm_server import PYTHON, missing
 from generation.serving.adapters import Adapter
@@ -86,7 +87,7 @@ def understood() -> Any:
         env={name: value for name, value in os.environ.items() if not name.startswith("VLLM_")},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=FAR_S,
         check=False,
     )
     [line] = [line for line in done.stdout.splitlines() if line.startswith("READ ")] or [""]
