@@ -9,7 +9,6 @@ not looked at closely, and presidio, which takes seconds to import, is not impor
 from __future__ import annotations
 
 import ipaddress
-import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.util import find_spec
@@ -20,12 +19,13 @@ from generation.privacy.patterns import (
     CARD,
     DATE,
     EMAIL,
+    IBAN_LENGTHS,
     IBAN_START,
     IPV4,
     MAY_HOLD,
+    ORDINARY,
     PHONE,
     PHONE_WORD,
-    THOUSANDS,
     VERSION_WORD,
     plain,
 )
@@ -95,12 +95,8 @@ class _Recognizers:
         from presidio_analyzer import Pattern, PatternRecognizer
         from presidio_analyzer.predefined_recognizers import (
             CreditCardRecognizer,
-            IbanRecognizer,
             IpRecognizer,
             PhoneRecognizer,
-        )
-        from presidio_analyzer.predefined_recognizers.generic.iban_patterns import (
-            regex_per_country,
         )
 
         # presidio's own asks the network for the list of top-level domains
@@ -111,13 +107,11 @@ class _Recognizers:
         self._card = CreditCardRecognizer(
             patterns=[Pattern("card", CARD, 0.3)], replacement_pairs=separators
         )
-        self._iban = IbanRecognizer()
-        self._iban_formats = regex_per_country
         self._national = PhoneRecognizer(supported_regions=tuple(regions), leniency=1)
         self._international = PhoneRecognizer(supported_regions=("US",), leniency=0)
         self.spans: dict[Kind, Callable[[str], Iterator[Span]]] = {
             "email": lambda text: _spans(self._email, text),
-            "iban": self._ibans,
+            "iban": _ibans,
             "card": lambda text: _spans(self._card, text),
             "ip": self._ips,
             "phone": self._phones,
@@ -132,16 +126,6 @@ class _Recognizers:
             if not (is_anyones or text.startswith("255.", start) or VERSION_WORD.search(before)):
                 yield start, end
 
-    def _ibans(self, text: str) -> Iterator[Span]:
-        """Accounts: as many characters as the country has, whatever stands behind them."""
-        for begun in IBAN_START.finditer(text):
-            places = _joined(text, begun.start())
-            read = "".join(text[place] for place in places).upper()
-            pattern = self._iban_formats.get(read[:2])
-            whole = pattern and re.match(pattern, read)
-            if whole and self._iban.validate_result(whole.group()):
-                yield begun.start(), places[whole.end() - 1] + 1
-
     def _phones(self, text: str) -> Iterator[Span]:
         for run in PHONE.finditer(text):
             start, end = max(run.start() - 1, 0), run.end() + 1
@@ -150,7 +134,7 @@ class _Recognizers:
             for first, last in _spans(kind, window):
                 if DATE.match(window, first):
                     continue
-                is_sure = not THOUSANDS.fullmatch(window[first:last])
+                is_sure = not ORDINARY.fullmatch(window[first:last])
                 before = text[max(start + first - _WORD_WITHIN, 0) : start + first]
                 if is_sure or PHONE_WORD.search(before):
                     yield start + first, start + last
@@ -159,6 +143,21 @@ class _Recognizers:
 def _spans(recognizer: LocalRecognizer, text: str) -> Iterator[Span]:
     for found in recognizer.analyze(text, recognizer.supported_entities, None):
         yield found.start, found.end
+
+
+def _ibans(text: str) -> Iterator[Span]:
+    """Accounts: as many characters as the country has, whatever stands behind them."""
+    for begun in IBAN_START.finditer(text):
+        length = IBAN_LENGTHS.get(text[begun.start() : begun.start() + 2].upper(), 0)
+        places = _joined(text, begun.start())[:length]
+        account = "".join(text[place] for place in places)
+        if length and len(account) == length and _has_check_digits(account):
+            yield begun.start(), places[-1] + 1
+
+
+def _has_check_digits(account: str) -> bool:
+    """ISO 7064, mod 97-10."""
+    return int("".join(str(int(sign, 36)) for sign in account[4:] + account[:4])) % 97 == 1
 
 
 def _joined(text: str, start: int) -> list[int]:
