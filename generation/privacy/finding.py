@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from generation.privacy.kinds import KINDS, Kind, Personal
 from generation.privacy.patterns import (
     CARD,
-    DATE,
     EMAIL,
     IBAN_LENGTHS,
     IBAN_START,
     IPV4,
     MAY_HOLD,
+    NO_PHONE,
     ORDINARY,
     PHONE,
     PHONE_WORD,
@@ -43,6 +43,8 @@ _WORD_WITHIN = 40  # characters before a number
 _VERSION_WITHIN = 16
 _NAME_LABELS = frozenset({"PERSON", "PER"})
 _LONGEST_IBAN = 34
+_NEEDLESS = ("tagger", "morphologizer", "parser", "attribute_ruler", "lemmatizer")
+_LONGEST_PROMPT = 10_000_000  # characters
 
 Span = tuple[int, int]
 
@@ -79,7 +81,8 @@ class PresidioFinder:
         if self._names is not None and "name" in kinds:
             for entity in self._names(text).ents:
                 if entity.label_ in _NAME_LABELS:
-                    yield entity.start_char, entity.end_char
+                    line = entity.text.split("\n")[0]  # what stands below is no part of it
+                    yield entity.start_char, entity.start_char + len(line)
 
     def _open(self) -> _Recognizers:
         with self._making:
@@ -132,7 +135,7 @@ class _Recognizers:
             window = text[start:end]
             kind = self._international if "+" in run.group() else self._national
             for first, last in _spans(kind, window):
-                if DATE.match(window, first):
+                if NO_PHONE.match(window, first):
                     continue
                 is_sure = not ORDINARY.fullmatch(window[first:last])
                 before = text[max(start + first - _WORD_WITHIN, 0) : start + first]
@@ -190,10 +193,12 @@ def _load_names(model: str) -> Language:
     import spacy
 
     try:
-        return spacy.load(model)
+        pipeline = spacy.load(model, exclude=_NEEDLESS)
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"the model of names {model!r} cannot be loaded ({told}): install it with "
             f"`python -m spacy download {model}`, or give its folder"
         ) from None
+    pipeline.max_length = _LONGEST_PROMPT
+    return pipeline

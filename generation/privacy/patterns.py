@@ -49,10 +49,13 @@ ORDINARY = re.compile(
 )
 """What may as well be an ordinary number: one run of digits, grouped thousands, decimals."""
 
-DATE = re.compile(
-    r"\D*(?:1[89]|2[01])\d\d([-./])\d\d?\1\d\d?|\d\d?([-./])\d\d?\2(?:1[89]|2[01])\d\d(?!\d)"
+_PART = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+NO_PHONE = re.compile(
+    r"\D*(?:(?:1[89]|2[01])\d\d([-./])\d\d?\1\d\d?|"
+    r"\d\d?([-./])\d\d?\2(?:1[89]|2[01])\d\d(?!\d)|"
+    rf"(?:{_PART}\.){{3}}{_PART}(?![.\d]))"
 )
-"""How a date begins that may look like a telephone number."""
+"""How dates and addresses begin that look like a telephone number."""
 
 PHONE_WORD = re.compile(
     r"\b(?:phone|tel\b|tél|téléph|telef|telep|\btlf|mobil|móvil|cell|celular|cellulare|handy|fax\b|"
