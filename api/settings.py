@@ -39,6 +39,7 @@ from api.model_settings import (
     PremiumSettings,
     PriceSettings,
 )
+from api.privacy_settings import PrivacySettings
 from api.setting_groups import (
     COLLECTION_PATTERN,
     AnswerSettings,
@@ -112,6 +113,7 @@ class Settings(BaseSettings):
     decision: DecisionSettings = DecisionSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     distillation: DistillationSettings = DistillationSettings()
+    privacy: PrivacySettings = PrivacySettings()
     handoff: HandoffSettings = HandoffSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
@@ -145,6 +147,12 @@ class Settings(BaseSettings):
                 "costs in all other collections"
             )
         _check_experiment(self.experiment)
+        taught = set(self.distillation.collections) & set(self.privacy.stays_here)
+        if taught:
+            raise ValueError(
+                f"{min(taught)!r} is in privacy.stays_here and in distillation.collections, and "
+                "nothing is learnt of what the premium tier is never asked: keep it in one"
+            )
         if self.store.write_consistency > self.store.replicas:
             raise ValueError(
                 f"store.write_consistency is {self.store.write_consistency}, more than "
