@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.dashboard_settings import DashboardSettings
 from api.distilling_settings import DistillationSettings
 from api.experiment_settings import CONTROL, ExperimentSettings
 from api.handoff_settings import HandoffSettings
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     distillation: DistillationSettings = DistillationSettings()
     handoff: HandoffSettings = HandoffSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
