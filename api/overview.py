@@ -25,7 +25,7 @@ from generation.overview.worth_a_look import dearest, unanswered, verdict_counts
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
-LISTED = 10
+LISTED, TOPICS = 10, 6
 
 
 async def look_at_answers(
@@ -48,7 +48,7 @@ def _look(
     AskedQuestions(state).drop_older(application.settings.dashboard.keep_days)
     points, total = over_time(state, chosen, step)
     judged, wrong = verdict_counts(state, chosen)
-    found = changes(state, chosen, asked.reference_week(chosen), LISTED)
+    found = changes(state, chosen, asked.reference_week(chosen), TOPICS)
     titles = [manifest.title(topic.collection, topic.document_id) for topic in found.topics]
     walls = wall_states(state, application.answering.walls, now)
     return DashboardOut(

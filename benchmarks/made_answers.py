@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, delete, insert
 
 from generation.deciding.feedback import FEEDBACK
-from generation.money.tables import ANSWERS, LEDGER
+from generation.money.tables import ANSWERS, BUDGETS, LEDGER
 from generation.overview.asked import ASKED_QUESTIONS
 
 QUESTIONS = (
@@ -74,6 +74,20 @@ def write_answers(
             for table, values in rows:
                 if values:
                     connection.execute(insert(table), values)
+    _write_budgets(engine, made, until)
+
+
+def _write_budgets(engine: Engine, made: Sequence[Made], until: datetime) -> None:
+    """What the service has spent in the day and the month in which the answers end."""
+    at = until.astimezone(UTC).isoformat()
+    rows = []
+    for period in (at[:10], at[:7]):
+        spent = sum(one.call["pico_usd"] for one in made if one.call and one.call["at"] >= period)
+        row = {"scope": "service", "name": "", "period": period, "spent_pico_usd": spent}
+        rows.append(row | {"reserved_pico_usd": 0})
+    with engine.begin() as connection:
+        connection.execute(delete(BUDGETS).where(BUDGETS.c.period.in_((at[:10], at[:7]))))
+        connection.execute(insert(BUDGETS), rows)
 
 
 def _made(
