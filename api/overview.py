@@ -45,7 +45,9 @@ def _look(
     since, until = asked.days(now.date())
     chosen = asked.selection(now.date())
     step: Step = "hour" if (until - since).days < DAYS_BY_HOUR else "day"
-    AskedQuestions(state).drop_older(application.settings.dashboard.keep_days)
+    settings = application.settings.dashboard
+    if settings.keep_questions:
+        AskedQuestions(state).drop_older(settings.keep_days)
     points, total = over_time(state, chosen, step)
     judged, wrong = verdict_counts(state, chosen)
     found = changes(state, chosen, asked.reference_week(chosen), TOPICS)
@@ -64,7 +66,7 @@ def _look(
         dearest=[AnswerLineOut.of(line) for line in dearest(state, chosen, LISTED)],
         worst_rated=[AnswerLineOut.of(line) for line in worst_rated(state, chosen, LISTED)],
         unanswered=[AnswerLineOut.of(line) for line in unanswered(state, chosen, LISTED)],
-        keeps_questions=application.settings.dashboard.keep_questions,
+        keeps_questions=settings.keep_questions,
         jobs=jobs,
         drift=DriftOut.of(found, titles),
     )

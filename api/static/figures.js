@@ -51,7 +51,7 @@ export const count = (value) => value.toLocaleString("en");
  */
 export function bar(share, { start = 0, className = "" } = {}) {
   const length = el("span", { className: "length" });
-  length.style.marginInlineStart = `${100 * Math.min(Math.max(start, 0), 1)}%`;
+  length.style.marginInlineStart = `${100 * Math.min(Math.max(start, 0), 0.98)}%`;
   length.style.width = `${100 * Math.min(Math.max(share, 0), 1)}%`;
   return el("span", { className: `bar ${className}`, ariaHidden: "true" }, length);
 }

@@ -7,6 +7,7 @@ is made from it. A question that is forgotten, or older than the days to keep it
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Column, Engine, Index, MetaData, String, Table, Text, delete, insert
 
 from generation.overview.selection import text_of
+from rag.errors import StateError
 from rag.ports import Ledger
 from rag.types import Answer, Question
 
@@ -27,6 +29,7 @@ ASKED_QUESTIONS = Table(
     Index("asked_questions_by_time", "at"),
 )
 _DROP_OLD_EVERY_S = 3_600.0
+_log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -76,9 +79,12 @@ class QuestionKeepingLedger:
         self._drop_at = 0.0
 
     async def record_answer(self, question: Question, answer: Answer) -> None:
-        """Write down the answer, then the question. Raises StateError."""
+        """Write down the answer, then the question; no answer fails for want of the latter."""
         await self._ledger.record_answer(question, answer)
-        await asyncio.to_thread(self._keep, answer.answer_id, question.text)
+        try:
+            await asyncio.to_thread(self._keep, answer.answer_id, question.text)
+        except StateError as error:
+            _log.warning("the question of %s was not kept: %s", answer.answer_id, error)
 
     def _keep(self, answer_id: str, question: str) -> None:
         if time.monotonic() >= self._drop_at:

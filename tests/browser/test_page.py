@@ -138,12 +138,12 @@ def test_answer_tells_why_its_tier_and_where_the_time_went(page: Any, service_ur
     why = page.locator("#facts div", has_text="Why this tier").inner_text()
     assert re.search(r"confidence of [01]\.\d\d", why)
     stages = page.locator(".bill tbody tr")
-    begun = stages.locator(".length").evaluate_all(
+    begun = stages.locator(".trace .length").evaluate_all(
         "nodes => nodes.map((node) => node.getBoundingClientRect().left)"
     )
     assert len(begun) == stages.count() >= 3
     assert begun == sorted(begun), "one after the other"
-    paid, baseline = page.locator(".bill .sum .length").evaluate_all(
+    paid, baseline = page.locator(".against .length").evaluate_all(
         "nodes => nodes.map((node) => node.offsetWidth / node.parentElement.offsetWidth)"
     )
     assert paid < 0.05

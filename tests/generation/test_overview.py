@@ -20,6 +20,7 @@ from generation.overview.changes import LEAST_ANSWERS, WEEK, Changes, changes
 from generation.overview.over_time import over_time
 from generation.overview.selection import Selection
 from generation.overview.worth_a_look import dearest, unanswered, verdict_counts, worst_rated
+from rag.errors import StateUnavailableError
 from rag.types import Answer, Citation, Cost, CostLine, Question, Usage
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
@@ -251,6 +252,26 @@ def test_questions_are_dropped_at_their_age(state_engine: Engine) -> None:
     assert asked.drop_older(2) == 0
     now += timedelta(seconds=1)
     assert asked.drop_older(2) == 1
+
+
+class Away(AskedQuestions):
+    """Kept questions in a database that cannot be reached."""
+
+    def keep(self, answer_id: str, question: str) -> None:
+        raise StateUnavailableError("the database cannot be reached")
+
+
+async def test_an_answer_does_not_fail_when_its_question_is_not_kept(
+    state_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = SqlLedger(state_engine)
+    ledger = QuestionKeepingLedger(inner, Away(state_engine), days=30)
+    question = Question("Private?", "help", answer_id="ans_1")
+    await ledger.record_answer(question, an_answer("ans_1"))
+    inner.close()
+    assert len(rows_of(state_engine, EVER)) == 1
+    assert "the question of ans_1 was not kept" in caplog.text
+    assert "Private" not in caplog.text
 
 
 async def test_an_answer_remembers_the_document_that_it_cites_first(state_engine: Engine) -> None:

@@ -160,7 +160,7 @@ function confidence(points, { total }) {
 
 function latency(points, { total }) {
   return {
-    title: "Latency", note: "Half of the answers, and 95 of 100, were there within; each line in the grid is ten times the one below.",
+    title: "Latency", note: "Half of the answers, and 95 of 100, took less. Each line is ten times the one below.",
     kind: "lines", show: milliseconds, mark: (ms) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`), isLog: true, shown: [milliseconds(total.p50_ms), milliseconds(total.p95_ms)],
     series: [
       { name: "Half", color: "--accent", values: points.map((point) => point.p50_ms || null) },

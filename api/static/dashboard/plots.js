@@ -71,7 +71,7 @@ export class TimePlot {
         y: plot.isLog ? { distr: 3 } : { range: (_, __, high) => plot.range ?? [0, (high || 1) * 1.08] },
       },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, splits) => splits.map((time) => shortTime(time, this.times)) },
+        { ...axis, grid: { show: false }, size: 30, values: (_, splits) => splits.map((time) => shortTime(time, this.times)) },
         { ...axis, ...only, grid: { ...grid, ...only }, size: 58,
           values: (_, splits) => splits.map((value) => (value === null ? "" : (plot.mark ?? plot.show)(value))) },
       ],

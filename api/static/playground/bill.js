@@ -10,15 +10,14 @@ import { el } from "../widget/dom.js";
 export function bill({ lines = [], total_usd: total, baseline_usd: baseline, saved_usd: saved }) {
   const totalMs = lines.reduce((sum, line) => sum + line.ms, 0);
   const share = saved && Number(baseline) > 0 ? ` (${Math.floor((Number(saved) / Number(baseline)) * 100)}%)` : "";
-  return el("table", { className: "bill" },
+  return el("div", {}, el("table", { className: "bill" },
     el("caption", {}, "Bill"),
     el("thead", {}, el("tr", {}, ...["Stage", "Time", "Cost"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...stages(lines, totalMs)),
     el("tfoot", {},
-      row(["Total", against(total, baseline)], milliseconds(totalMs), dollars(total)),
-      row(["Baseline", el("span", { className: "meta" }, "top chunks, whole, to a premium model"), against(baseline, total)],
-        "", dollars(baseline)),
-      row([`Saved${share}`], "", dollars(saved))));
+      row(["Total"], milliseconds(totalMs), dollars(total)),
+      row(["Baseline", el("span", { className: "meta" }, "top chunks, whole, to a premium model")], "", dollars(baseline)),
+      row([`Saved${share}`], "", dollars(saved)))), against(total, baseline));
 }
 
 // Each stage begins where the one before it ended.
@@ -33,10 +32,13 @@ function stages(lines, totalMs) {
   });
 }
 
-// One sum beside another: the longer bar is the dearer.
-function against(usd, other) {
-  const [own, most] = [Number(usd ?? NaN), Math.max(Number(usd ?? NaN), Number(other ?? NaN))];
-  return Number.isFinite(most) && most > 0 ? bar(own / most, { className: "sum" }) : "";
+// Both sums as bars, for the eye alone: the longer one is the dearer.
+function against(total, baseline) {
+  const sums = [Number(total ?? NaN), Number(baseline ?? NaN)];
+  const most = Math.max(...sums);
+  if (!(most > 0)) return "";
+  return el("div", { className: "against", ariaHidden: "true" },
+    el("span", {}, "Total"), bar(sums[0] / most), el("span", {}, "Baseline"), bar(sums[1] / most, { className: "was" }));
 }
 
 function row(name, ms, usd) {
