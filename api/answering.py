@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,6 +53,8 @@ _TYPICAL_SECONDS = 2.0
 """Of an answer, until some were made."""
 
 Adapter = OpenAIChatModel | AnthropicModel
+WatchModel = Callable[[LanguageModel], LanguageModel]
+"""Puts around a model what looks on while it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,11 @@ def open_answering(
     deciding: Deciding,
     *,
     learning: LessonWriter,
+    watch_model: WatchModel,
 ) -> Answering:
     """All tiers that the settings turn on.
 
-    `learning` keeps what the premium tier teaches.
+    `learning` keeps what the premium tier teaches; `watch_model` sees every attempt of a call.
 
     Raises MissingExtraError without the clients, SettingsError for a model without a key or a
     price, and for a file of prices that cannot be used.
@@ -111,13 +114,16 @@ def open_answering(
     quotes = quoting(settings)
     tiers = [TierGenerator("extractive", quotes)]
     if settings.local.base_url is not None:
-        model, adapter = _local(settings, ledger)
+        model, adapter = _local(settings, ledger, watch_model)
         adapters.append(adapter)
         output = settings.local.max_output_tokens
         tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, own)))
     if settings.premium.model is not None:
         chosen = settings.premium.models()
-        paid = [_premium(one, settings, prices, ledger, counter) for one in chosen]
+        paid = [
+            _premium(one, settings, prices, ledger, counter, watch_model=watch_model)
+            for one in chosen
+        ]
         adapters += [adapter for _, _, adapter in paid]
         models = [(bounded, pricing) for bounded, pricing, _ in paid]
         model = models[0][0] if len(models) == 1 else FailoverModel(models)
@@ -177,7 +183,9 @@ def _limits(own: WallSettings) -> Limits:
     return own.day_usd, own.month_usd
 
 
-def _local(settings: Settings, ledger: SqlLedger) -> tuple[LanguageModel, Adapter]:
+def _local(
+    settings: Settings, ledger: SqlLedger, watch_model: WatchModel
+) -> tuple[LanguageModel, Adapter]:
     chosen = settings.local
     assert chosen.base_url is not None
     adapter = OpenAIChatModel(
@@ -193,7 +201,7 @@ def _local(settings: Settings, ledger: SqlLedger) -> tuple[LanguageModel, Adapte
     )
     limits = CallLimits(chosen.max_concurrent, chosen.timeout_s, chosen.max_attempts)
     breaker = CircuitBreaker(f"the local server {chosen.base_url}")
-    return BoundedModel(metered, limits, breaker), adapter
+    return BoundedModel(watch_model(metered), limits, breaker), adapter
 
 
 def _premium(
@@ -202,6 +210,8 @@ def _premium(
     prices: PriceTable,
     ledger: SqlLedger,
     counter: TokenCounter,
+    *,
+    watch_model: WatchModel,
 ) -> tuple[LanguageModel, Pricing, Adapter]:
     model, provider, tier = chosen.model or "", chosen.provider, settings.premium
     if prices.price(provider, model) is None:
@@ -217,7 +227,8 @@ def _premium(
     )
     metered = MeteredModel(adapter, pricing, ledger, _meter_limits(tier.timeout_s))
     limits = CallLimits(tier.max_concurrent, tier.timeout_s, tier.max_attempts)
-    bounded = BoundedModel(metered, limits, CircuitBreaker(f"{model} at {provider}"))
+    breaker = CircuitBreaker(f"{model} at {provider}")
+    bounded = BoundedModel(watch_model(metered), limits, breaker)
     return bounded, pricing, adapter
 
 

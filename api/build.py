@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -36,9 +37,21 @@ from indexing.readers.limits import READERS_VERSION, ReadLimits
 from indexing.readers.workers import WorkerReader
 from indexing.stores.qdrant_edge_store import QdrantEdgeStore
 from rag.errors import MissingExtraError, SettingsError
-from rag.ports import Answerer, Chunker, ChunkStore, Embedder, Retriever, Tokenizer
+from rag.ports import (
+    Answerer,
+    Chunker,
+    ChunkStore,
+    Embedder,
+    LanguageModel,
+    Retriever,
+    Tokenizer,
+)
+
+if TYPE_CHECKING:
+    from api.tracing import Tracing  # which needs an extra
 
 SERVER_INSTALL = "pip install 'thrifty-rag[server]'"
+OTEL_INSTALL = "pip install 'thrifty-rag[otel]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ class Application:
     experimenting: Experimenting | None
     learning: LessonWriter
     batching: Batching
+    tracing: Tracing | None
 
     async def close(self) -> None:
         """Write everything to disk and let go of it."""
@@ -69,6 +83,8 @@ class Application:
         await self.loader.close()
         await self.store.close()
         self.state.dispose()
+        if self.tracing is not None:
+            await self.tracing.close()
 
 
 def build(settings: Settings) -> Application:
@@ -92,6 +108,7 @@ def build_around(
     manifest = Manifest(state)
     store = open_store(settings, embedder)
     lessons = open_lessons(settings, state)
+    tracing = open_tracing(settings)
     shared = Shared(
         state=state,
         store=store,
@@ -100,6 +117,7 @@ def build_around(
         counter=TiktokenCounter(),
         ledger=open_ledger(settings, state),
         learning=open_lesson_writer(settings, lessons, manifest),
+        watch_model=_unwatched if tracing is None else tracing.model,
     )
     path = open_path(settings, shared, reranker)
     experimenting = open_experiment(settings, shared, path, reranker)
@@ -117,9 +135,10 @@ def build_around(
         drop_answers=partial(drop_answers, [open_entries(settings, state), lessons]),
         turns=Turns(partial(turn, state)),
     )
+    pipeline = path.pipeline if experimenting is None else experimenting.pipeline
     return Application(
         settings=settings,
-        pipeline=path.pipeline if experimenting is None else experimenting.pipeline,
+        pipeline=pipeline if tracing is None else tracing.answerer(pipeline),
         retriever=path.retriever,
         ingestion=IngestionPipeline(parts),
         manifest=manifest,
@@ -130,7 +149,28 @@ def build_around(
         experimenting=experimenting,
         learning=shared.learning,
         batching=open_batching(settings, shared, path),
+        tracing=tracing,
     )
+
+
+def open_tracing(settings: Settings) -> Tracing | None:
+    """What traces by these settings; None where they name no collector.
+
+    Raises MissingExtraError.
+    """
+    if settings.tracing.endpoint is None:
+        return None
+    try:
+        from api.tracing import Tracing
+    except ImportError:
+        raise MissingExtraError(
+            "OpenTelemetry, which RAG_TRACING__ENDPOINT needs,", OTEL_INSTALL
+        ) from None
+    return Tracing(settings.tracing)
+
+
+def _unwatched(model: LanguageModel) -> LanguageModel:
+    return model
 
 
 def open_store(settings: Settings, embedder: Embedder) -> ChunkStore:

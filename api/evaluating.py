@@ -33,7 +33,7 @@ FOLDER = "evaluations"
 RECORDS_FILE = "records.jsonl"
 _CHANGE_NO_ANSWER = {
     "data_dir", "state_url", "ingestion", "reuse", "experiment", "distillation",
-    "server", "log",
+    "handoff", "server", "log", "tracing",
 }  # fmt: skip
 
 

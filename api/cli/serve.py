@@ -71,17 +71,12 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
 
 def _make_server(application: Application, holder: Holder) -> Any:
     """The server, which closes the application when it is told to stop."""
-    import logging
-
     import uvicorn
 
     from api.http.app import create_app
+    from api.logs import configure_logging
 
-    logging.basicConfig(
-        level=application.settings.log.level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
-    for library in ("uvicorn", "httpx", "httpx2", "openai", "anthropic"):
-        logging.getLogger(library).setLevel(logging.WARNING)  # one line a request is ours
+    configure_logging(application.settings.log)
     app = create_app(application, token=holder.token)
     config = uvicorn.Config(
         app,

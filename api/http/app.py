@@ -73,6 +73,8 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     ):
         app.include_router(room.router)
     page.install_assets(app)
+    if application.tracing is not None:
+        app.add_middleware(application.tracing.requests)
     settings = application.settings.server
     app.add_middleware(
         Doorkeeper,

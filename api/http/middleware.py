@@ -1,7 +1,8 @@
 """What happens to every request before and after its route, as one plain ASGI layer.
 
-Refuses foreign hosts and bodies that are too large, adds security headers, turns the unexpected
-into a problem document, writes one log line, and counts. Never logs a query, a body or a header.
+Gives it an id, refuses foreign hosts and bodies that are too large, adds security headers, turns
+the unexpected into a problem document, writes one log line, and counts. Never logs a query, a body
+or a header.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.admission import ClientLeftError
 from api.http.metrics import Metrics
 from api.http.problems import http_problem, internal_problem, problem_response
+from api.http.request_ids import REQUEST_ID_HEADER, request_id
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -50,8 +52,12 @@ class Doorkeeper:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with request_id(Headers(scope=scope).get(REQUEST_ID_HEADER)) as given:
+            await self._tell(scope, receive, _Sender(send, given))
+
+    async def _tell(self, scope: Scope, receive: Receive, sender: _Sender) -> None:
+        """Serve the request, log it and count it."""
         started = time.perf_counter()
-        sender = _Sender(send)
         try:
             await self._serve(scope, receive, sender)
         except ClientLeftError:
@@ -118,10 +124,11 @@ class Doorkeeper:
 
 
 class _Sender:
-    """Adds the security headers, and remembers the status that was sent."""
+    """Adds the security headers and the request's id, and remembers the status that was sent."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
+        self._request_id = request_id
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -130,6 +137,7 @@ class _Sender:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            headers[REQUEST_ID_HEADER] = self._request_id
         await self._send(message)
 
 

@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457): the one table from error class to status.
 
-Nothing of an unexpected error leaves the service but the word that one happened.
+Nothing of an unexpected error leaves the service but the word that one happened, and the id of the
+request under which the log tells more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from api.http.request_ids import current_request_id
 from api.models.inputs import validation_lines
 from rag import errors
 
@@ -66,6 +68,7 @@ TITLES: Mapping[int, str] = {  # our own, since Python's change from version to 
     503: "Too busy",
 }
 TYPE_PREFIX = "urn:thrifty-rag:problem:"
+INSTANCE_PREFIX = "urn:thrifty-rag:request:"
 UNREADABLE = "the body is not valid JSON in UTF-8: mend it"
 UNPARSED_BY_FASTAPI = "There was an error parsing the body"
 MEDIA_TYPE = "application/problem+json"
@@ -95,7 +98,7 @@ def internal_problem() -> dict[str, Any]:
     return _problem(
         "internal",
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "something went wrong in the service: its log says what",
+        f"something went wrong in the service: its log says what, under {current_request_id()}",
     )
 
 
@@ -166,13 +169,15 @@ def invalid_problem(lines: list[tuple[str, str]]) -> dict[str, Any]:
 def _problem(
     kind: str, status: HTTPStatus, detail: str, *, retryable: bool = False
 ) -> dict[str, Any]:
-    return {
+    problem = {
         "type": TYPE_PREFIX + kind,
         "title": _title(status),
         "status": status.value,
         "detail": detail,
         "retryable": retryable,
     }
+    request_id = current_request_id()
+    return problem | {"instance": INSTANCE_PREFIX + request_id} if request_id else problem
 
 
 def _title(status: HTTPStatus) -> str:

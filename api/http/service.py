@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request, Response
 
 from api.http.admission import Admission
+from api.http.gauges import gauges_of
 from api.http.metrics import Metrics
 from api.http.problems import MEDIA_TYPE
 from api.ingesting import carry_out
@@ -44,18 +45,14 @@ def make_service(application: Application, token: str | None) -> Service:
     """The service around an application; it takes no other service to use the same data."""
     if not application.settings.dashboard.keep_questions:
         AskedQuestions(application.state).forget_all()
-    manifest = application.manifest
     work = partial(carry_out, application)
     jobs = Jobs(application.state, work, application.settings.data_dir)
-
-    def documents_by_collection() -> Mapping[str, int]:
-        return {name: manifest.count(name) for name in manifest.collections()}
 
     return Service(
         application=application,
         jobs=jobs,
         admission=Admission(application.settings.server.max_concurrent_answers),
-        metrics=Metrics(documents_by_collection, jobs.counts, application.answering.judge.drift),
+        metrics=Metrics(gauges_of(application, jobs)),
         token=token,
     )
 

@@ -28,13 +28,17 @@ class ReadyOut(Output):
 
 
 class ProblemOut(Output):
-    """A problem (RFC 9457). `detail` is one line: value, limit and mend."""
+    """A problem (RFC 9457). `detail` is one line: value, limit and mend.
+
+    `instance` is the request: `urn:thrifty-rag:request:` and the id in its header X-Request-Id.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     retryable: bool
+    instance: str
     errors: list[dict[str, str]] = Field(
         default_factory=list, description="Fields that do not fit, each with a message."
     )

@@ -77,6 +77,7 @@ class FakeApplication:
     state: Engine
     answering: FakeAnswering
     experimenting: None = None
+    tracing: None = None
 
     async def close(self) -> None:
         await self.answering.close()

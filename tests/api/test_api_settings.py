@@ -122,3 +122,13 @@ def test_file_that_is_no_text(tmp_path: Path) -> None:
 
 def test_variable_name() -> None:
     assert variable_name(("server", "port")) == "RAG_SERVER__PORT"
+
+
+@pytest.mark.parametrize("setting", ["STORE__URL", "LOCAL__BASE_URL", "TRACING__ENDPOINT"])
+def test_no_message_repeats_the_password_of_an_address(
+    monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(f"RAG_{setting}", "http://me:hunter2@127.0.0.1:9/v1")
+    with pytest.raises(SettingsError, match=f"RAG_{setting} is not fit: ") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
