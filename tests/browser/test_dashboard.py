@@ -30,14 +30,19 @@ def numbers(url: str, **asked: str) -> Any:
     return httpx.get(f"{url}/v1/dashboard", params=asked).json()
 
 
-def ink(page: Any, title: str) -> int:
-    """How many pixels of a plot are drawn."""
-    canvas = page.locator("figure", has_text=title).locator("canvas")
-    drawn: int = canvas.evaluate(
-        """node => node.getContext("2d").getImageData(0, 0, node.width, node.height).data
-          .filter((value, place) => place % 4 === 3 && value > 0).length"""
+def wait_until_drawn(page: Any, title: str) -> None:
+    """Wait until more than a thousand points of a plot's canvas are drawn."""
+    page.wait_for_function(
+        """title => {
+          const figures = [...document.querySelectorAll("figure")];
+          const figure = figures.find((one) => one.innerText.includes(title));
+          const canvas = figure?.querySelector("canvas");
+          if (!canvas?.width) return false;
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.filter((value, place) => place % 4 === 3 && value > 0).length > 1000;
+        }""",
+        arg=title,
     )
-    return drawn
 
 
 def test_the_library_of_plots_is_what_its_makers_published() -> None:
@@ -76,7 +81,7 @@ def test_the_sums_are_those_of_the_service(page: Any, busy_service: Any) -> None
 def test_every_plot_is_drawn_and_told_in_a_table(page: Any, busy_service: Any) -> None:
     open_dashboard(page, busy_service.url)
     for title in TITLES:
-        assert ink(page, title) > 1_000, title
+        wait_until_drawn(page, title)
     tiers = page.locator("figure", has_text="Answers by tier")
     assert "premium" in tiers.locator(".legend").inner_text()
     tiers.get_by_text("Numbers").click()
