@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from api.conversation_settings import ConversationSettings
+from api.dashboard_settings import DashboardSettings
 from api.distilling_settings import DistillationSettings
 from api.experiment_settings import CONTROL, ExperimentSettings
 from api.handoff_settings import HandoffSettings
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     distillation: DistillationSettings = DistillationSettings()
     privacy: PrivacySettings = PrivacySettings()
     handoff: HandoffSettings = HandoffSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
