@@ -1,6 +1,7 @@
 // Fetches the numbers of the dashboard and shows them; looks again by itself while it is seen.
 
 import { count, milliseconds, percent, roundDollars } from "../figures.js";
+import { KeyForm } from "../key.js";
 import { button, el } from "../widget/dom.js";
 import { Service } from "../widget/service.js";
 import { budgets, tables } from "./lists.js";
@@ -12,6 +13,7 @@ const HOUR_S = 3_600;
 const TIERS = ["cache", "extractive", "local", "premium"];
 
 const service = new Service(document.baseURI);
+const keyForm = new KeyForm(service, look);
 const plots = Array.from({ length: 5 }, () => new TimePlot());
 let last = ""; // what was shown last, so that the same is not drawn again
 let running = null;
@@ -24,11 +26,26 @@ async function look() {
     const text = await response.text();
     if (running !== current) return;
     $("#problem").hidden = true;
+    showLock();
     showState("ready", `As of ${new Date().toLocaleTimeString("en-GB", { timeZone: "UTC" })}`);
     if (text !== last) show(JSON.parse((last = text)));
   } catch (error) {
-    if (error.name !== "AbortError" && running === current) showProblem(error);
+    if (error.name === "AbortError" || running !== current) return;
+    if (showLock(error)) showState("waiting", "Waiting for a key");
+    else showProblem(error);
   }
+}
+
+// Behind a form that asks for a key nothing is seen, not what another key has shown either.
+function showLock(error) {
+  const isLocked = keyForm.show(error);
+  $("#choice").hidden = isLocked;
+  $("#forget-key").hidden = !service.key;
+  if (isLocked) {
+    last = "";
+    for (const id of ["#problem", "#empty", "#content"]) $(id).hidden = true;
+  }
+  return isLocked;
 }
 
 function query() {
@@ -175,7 +192,13 @@ const whole = (value) => (Number.isInteger(value) ? count(value) : "");
 
 $("#choice").addEventListener("submit", (event) => event.preventDefault());
 $("#choice").addEventListener("change", look);
-document.addEventListener("visibilitychange", () => document.hidden || look());
-setInterval(() => document.hidden || look(), AGAIN_MS);
+$("#choice").before(keyForm.node);
+$("#forget-key").addEventListener("click", () => {
+  keyForm.forget();
+  location.reload();
+});
+const lookAgain = () => document.hidden || !keyForm.node.hidden || look();
+document.addEventListener("visibilitychange", lookAgain);
+setInterval(lookAgain, AGAIN_MS);
 $("#plots").prepend(...plots.map((plot) => plot.node));
 look();
