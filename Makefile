@@ -76,9 +76,10 @@ bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 
 	$(BIN)/python -m benchmarks.http_load --data $(DATA)
 	$(BIN)/python -m benchmarks.citations --data $(DATA)
 
-bench-models: $(VENV)/.installed-test .venv-vllm/.installed  ## Budgets under load, the engine around a model, the real vLLM
+bench-models: $(VENV)/.installed-test .venv-vllm/.installed  ## Budgets under load, the engine around a model, masking, the real vLLM
 	$(BIN)/python -m benchmarks.budgets
 	$(BIN)/python -m benchmarks.engine_overhead --data $(DATA)
+	$(BIN)/python -m benchmarks.masking --data $(DATA)
 	$(BIN)/python -m benchmarks.model_serving --data $(DATA)
 
 bench-deciding: $(VENV)/.installed-test  ## Routing, calibration, choosing, what 1,000 answers cost

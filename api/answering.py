@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from api.deciding import Deciding, calibrators, typical_usage
 from api.model_settings import ModelSettings, WallSettings
+from api.privacy import open_masking
 from api.settings import Settings
 from generation.confidence.judging import Judge
 from generation.confidence.quoted import LogisticConfidence
@@ -30,6 +31,9 @@ from generation.money.token_pricing import (
     input_tokens_at_most,
     output_factor_of,
 )
+from generation.privacy.masked_model import MaskedModel
+from generation.privacy.masking import Masking
+from generation.privacy.staying import StayingGenerator
 from generation.providers.anthropic_chat import ANTHROPIC_URL, AnthropicModel
 from generation.providers.bounded import BoundedModel, CallLimits
 from generation.providers.breaker import CircuitBreaker
@@ -38,7 +42,7 @@ from generation.providers.openai_chat import OPENAI_URL, OpenAIChatModel
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.tiers.written import WrittenGenerator
 from rag.errors import SettingsError
-from rag.ports import Compressor, LanguageModel, Pricing, TokenCounter
+from rag.ports import Compressor, Generator, LanguageModel, Pricing, TokenCounter
 from rag.types import Tier
 
 ANTHROPIC = "anthropic"
@@ -63,9 +67,10 @@ class Answering:
 
     `quoting` is the tier that needs nothing and costs nothing; `judge` gives answers confidence.
     `local` is the model of that tier, bounded and metered, where there is one.
+    `masking` is what prompts pass on their way to the premium tier, None where that is off.
     """
 
-    generator: CascadeGenerator
+    generator: Generator
     quoting: ExtractiveGenerator
     judge: Judge
     baseline: PremiumBaseline
@@ -74,6 +79,7 @@ class Answering:
     walls: Walls
     adapters: Sequence[Adapter]
     local: LanguageModel | None = None
+    masking: Masking | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -107,13 +113,14 @@ def open_answering(
 
     `learning` keeps what the premium tier teaches; `watch_model` sees every attempt of a call.
 
-    Raises MissingExtraError without the clients, SettingsError for a model without a key or a
-    price, and for a file of prices that cannot be used.
+    Raises MissingExtraError without the clients or without what masks personal data, SettingsError
+    for a model without a key or a price, and for a file of prices that cannot be used.
     """
     prices = open_prices(settings)
     adapters: list[Adapter] = []
     own = settings.answers.instructions
     quotes = quoting(settings)
+    masking: Masking | None = None
     tiers = [TierGenerator("extractive", quotes)]
     local: LanguageModel | None = None
     if settings.local.base_url is not None:
@@ -132,11 +139,12 @@ def open_answering(
         models = [(bounded, pricing) for bounded, pricing, _ in paid]
         model = models[0][0] if len(models) == 1 else FailoverModel(models)
         output = settings.premium.max_output_tokens
-        premium = WrittenGenerator(model, "premium", output, own)
+        masking = open_masking(settings)
+        premium = WrittenGenerator(MaskedModel(model, masking), "premium", output, own)
         tiers.append(TierGenerator("premium", LearningGenerator(premium, learning, own)))
     judge = Judge(calibrators(settings))
     costs = TierCosts(_taken_for(settings, prices))
-    generator = CascadeGenerator(
+    cascade = CascadeGenerator(
         tiers,
         compressor,
         deciding.policy(costs),
@@ -144,9 +152,12 @@ def open_answering(
         judge=judge,
         costs=costs,
     )
+    generator = StayingGenerator(cascade, settings.privacy.stays_here)
     baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
     walls = walls_of(settings)
-    return Answering(generator, quotes, judge, baseline, prices, ledger, walls, adapters, local)
+    return Answering(
+        generator, quotes, judge, baseline, prices, ledger, walls, adapters, local, masking
+    )
 
 
 def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:

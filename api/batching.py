@@ -23,6 +23,7 @@ from generation.deciding.policy import PlainRule
 from generation.deciding.tier_costs import TierCost, TierCosts
 from generation.money.price_table import PriceTable
 from generation.money.token_pricing import TokenPricing, input_tokens_at_most, output_factor_of
+from generation.privacy.masked_batches import MaskedBatches, MaskedPricing
 from rag.errors import InputError, SettingsError
 from rag.ports import Compressor, TokenCounter
 from rag.types import Tier
@@ -134,9 +135,16 @@ class LazyAsking:
             input_tokens_at_most(provider, model, self._counter),
             output_factor_of(provider),
         )
-        ledger = self._answering.ledger
-        own = self._settings.answers.instructions
-        return BatchAsking(endpoint, pricing, ledger, chosen.max_output_tokens, own), endpoint
+        masking = self._answering.masking
+        assert masking is not None  # the premium tier is on
+        asking = BatchAsking(
+            MaskedBatches(endpoint, masking),
+            MaskedPricing(pricing, masking),
+            self._answering.ledger,
+            chosen.max_output_tokens,
+            self._settings.answers.instructions,
+        )
+        return asking, endpoint
 
 
 def _endpoint(chosen: ModelSettings, timeout_s: float) -> OpenAIBatches | AnthropicBatches:

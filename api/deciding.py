@@ -27,6 +27,7 @@ from generation.deciding.price_of_error import (
 from generation.deciding.routing import Router
 from generation.deciding.tier_costs import TierCosts
 from generation.deciding.traffic import KeptTraffic
+from generation.privacy.staying import StayingPolicy
 from rag.errors import SettingsError
 from rag.ports import Embedder
 from rag.types import Tier, Usage
@@ -42,17 +43,22 @@ _PROMPT_TOKENS, _OUTPUT_TOKENS = 350, 120
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What all decisions share. `price_of_error` is None where the settings tell of none."""
+    """What all decisions share. `price_of_error` is None where the settings tell of none.
+
+    The premium tier is not asked about collections that `stay_here`.
+    """
 
     chances: ChanceEstimator
     price_of_error: PriceOfError | None
     plain: PlainRule
+    stay_here: tuple[str, ...] = ()
 
     def policy(self, costs: TierCosts) -> Policy:
         """The plain rule, unless the settings say what an error costs."""
-        if self.price_of_error is None:
-            return self.plain
-        return ExpectedCost(self.chances, costs, self.price_of_error, self.plain)
+        policy: Policy = self.plain
+        if self.price_of_error is not None:
+            policy = ExpectedCost(self.chances, costs, self.price_of_error, self.plain)
+        return StayingPolicy(policy, self.stay_here)
 
 
 def open_deciding(settings: Settings, embedder: Embedder, state: Engine) -> Deciding:
@@ -71,7 +77,8 @@ def open_deciding(settings: Settings, embedder: Embedder, state: Engine) -> Deci
         embedder,
         None if router is None else _router(router, embedder),
     )
-    return Deciding(estimator, price_of_error, PlainRule(settings.answers.escalate_below))
+    plain = PlainRule(settings.answers.escalate_below)
+    return Deciding(estimator, price_of_error, plain, settings.privacy.stays_here)
 
 
 def _router(record: dict[str, Any], embedder: Embedder) -> Router:

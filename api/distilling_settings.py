@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode
-
-from api.setting_groups import ANY_COLLECTION_PATTERN, Group, split_names
-
-
-def _check_collections(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not re.match(ANY_COLLECTION_PATTERN, name):
-            raise ValueError(f"{name!r} is no name of a collection: give those that are, in full")
-    return tuple(dict.fromkeys(names))
+from api.setting_groups import CollectionNames, Group
 
 
 class DistillationSettings(Group):
     """What escalation teaches, kept as training data for the local model."""
 
-    collections: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(split_names), AfterValidator(_check_collections)
-    ] = Field(
+    collections: CollectionNames = Field(
         default=(),
         description="Collections, between commas, whose users consent that their questions, with "
         "the context and the premium answer, are kept to train on; nothing is kept of others, and "

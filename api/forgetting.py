@@ -15,6 +15,7 @@ from api.settings import Settings
 from api.state.opening import open_state
 from generation.distilling.tables import LESSONS
 from generation.money.tables import ANSWERS
+from generation.overview.asked import ASKED_QUESTIONS
 from generation.reuse.tables import KEPT_ANSWERS
 from rag.turns import mark_of
 from retrieval.conversations.tables import TURNS
@@ -24,6 +25,7 @@ _WORDED: tuple[tuple[str, Table, Column[str]], ...] = (
     ("turns", TURNS, TURNS.c.answer_id),
     ("kept_answers", KEPT_ANSWERS, KEPT_ANSWERS.c.entry_id),
     ("lessons", LESSONS, LESSONS.c.answer_id),
+    ("dashboard_questions", ASKED_QUESTIONS, ASKED_QUESTIONS.c.answer_id),
 )
 """Where words of a conversation stand, by what the proof calls it."""
 

@@ -18,6 +18,7 @@ from compression.usefulness import Usefulness
 from generation.distilling.learning import LessonWriter
 from generation.money.baseline import PremiumBaseline
 from generation.money.ledger import SqlLedger
+from generation.overview.asked import AskedQuestions, QuestionKeepingLedger
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.manifest.manifest import Manifest
 from rag.errors import MissingExtraError
@@ -26,6 +27,7 @@ from rag.ports import (
     ChunkStore,
     Compressor,
     Embedder,
+    Ledger,
     Reranker,
     Retriever,
     Revisions,
@@ -92,7 +94,7 @@ def open_path(settings: Settings, shared: Shared, reranker: Reranker | None) -> 
         answering.generator,
         answering.baseline,
         limits_of(settings),
-        ledger=shared.ledger,
+        ledger=_ledger(settings, shared),
         reuse=open_reuse(
             settings,
             shared.state,
@@ -104,6 +106,14 @@ def open_path(settings: Settings, shared: Shared, reranker: Reranker | None) -> 
         conversations=open_conversations(settings, shared.state, answering.local),
     )
     return Path(pipeline, retriever, compressor, answering, deciding)
+
+
+def _ledger(settings: Settings, shared: Shared) -> Ledger:
+    """What answers are recorded in, their questions beside them where that is wanted."""
+    chosen = settings.dashboard
+    if not chosen.keep_questions:
+        return shared.ledger
+    return QuestionKeepingLedger(shared.ledger, AskedQuestions(shared.state), chosen.keep_days)
 
 
 def open_reranker(settings: Settings) -> Reranker | None:

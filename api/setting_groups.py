@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Collection
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +19,18 @@ COLLECTION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 ANY_COLLECTION_PATTERN = COLLECTION_PATTERN[:-1] + r"(:[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$"
 """The same, or that of a tenant as the operator calls it: `tenant:collection`."""
+
+
+def check_collections(names: Collection[str]) -> None:
+    """Raises ValueError for what can be no collection, one's own or a tenant's."""
+    for name in names:
+        if not re.match(ANY_COLLECTION_PATTERN, name):
+            raise ValueError(f"{name!r} is no name of a collection: give those that are, in full")
+
+
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    check_collections(names)
+    return tuple(dict.fromkeys(names))
 
 
 def is_loopback(host: str) -> bool:
@@ -53,6 +67,12 @@ def _check_store_url(url: str | None) -> str | None:
 def split_names(names: object) -> object:
     """A variable holds one text; a file holds a list."""
     return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
+CollectionNames = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(split_names), AfterValidator(_named_once)
+]
+"""Collections by their names inside, each once; a variable has them between commas."""
 
 
 class Group(BaseModel):

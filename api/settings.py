@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from api.conversation_settings import ConversationSettings
+from api.dashboard_settings import DashboardSettings
 from api.distilling_settings import DistillationSettings
 from api.experiment_settings import CONTROL, ExperimentSettings
 from api.handoff_settings import HandoffSettings
@@ -39,6 +40,7 @@ from api.model_settings import (
     PremiumSettings,
     PriceSettings,
 )
+from api.privacy_settings import PrivacySettings
 from api.setting_groups import (
     COLLECTION_PATTERN,
     AnswerSettings,
@@ -112,7 +114,9 @@ class Settings(BaseSettings):
     decision: DecisionSettings = DecisionSettings()
     experiment: ExperimentSettings = ExperimentSettings()
     distillation: DistillationSettings = DistillationSettings()
+    privacy: PrivacySettings = PrivacySettings()
     handoff: HandoffSettings = HandoffSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()
@@ -145,6 +149,12 @@ class Settings(BaseSettings):
                 "costs in all other collections"
             )
         _check_experiment(self.experiment)
+        taught = set(self.distillation.collections) & set(self.privacy.stays_here)
+        if taught:
+            raise ValueError(
+                f"{min(taught)!r} is in privacy.stays_here and in distillation.collections, and "
+                "nothing is learnt of what the premium tier is never asked: keep it in one"
+            )
         if self.store.write_consistency > self.store.replicas:
             raise ValueError(
                 f"store.write_consistency is {self.store.write_consistency}, more than "

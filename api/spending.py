@@ -54,11 +54,11 @@ def _look_up(application: Application, asked: CostsIn, reach: Reach, now: dateti
         rows=[SumOut.of(row) for row in rows],
         total=SumOut.of(total),
         reuse=ReuseOut.of(again, total.answers or 0, known),
-        walls=[WallOut.of(state) for state in _walls(application, tenant, now)],
+        walls=[WallOut.of(state) for state in walls_within(application, tenant, now)],
     )
 
 
-def _walls(application: Application, tenant: str | None, now: datetime) -> list[WallState]:
+def walls_within(application: Application, tenant: str | None, now: datetime) -> list[WallState]:
     """The walls of the settings and of the keys; of a tenant, its own and those of its keys."""
     made = [kept.key for kept in KeyRecords(application.state).all() if kept.revoked_at is None]
     walls = with_key_walls(

@@ -42,6 +42,7 @@ from generation.distilling.tables import METADATA as DISTILLING_METADATA
 from generation.experiments.stopping import METADATA as EXPERIMENTS_METADATA
 from generation.money.tables import ANSWERS
 from generation.money.tables import METADATA as MONEY_METADATA
+from generation.overview.asked import METADATA as ASKED_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
@@ -91,6 +92,7 @@ def differences(engine: Engine) -> list[object]:
             CONVERSATIONS_METADATA,
             KEYS_METADATA,
             SECRETS_METADATA,
+            ASKED_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found

@@ -20,6 +20,7 @@ _ADMIN: tuple[Scope, ...] = ("admin",)
 STATIC = "/static"
 RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
     ("GET", "/"): None,
+    ("GET", "/dashboard"): None,
     ("GET", "/widget.js"): None,
     ("GET", "/health"): None,
     ("GET", "/ready"): None,
@@ -44,6 +45,8 @@ RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
     ("DELETE", "/v1/jobs/{job_id}"): _INGEST,
     ("POST", "/v1/jobs/{job_id}/retry"): _INGEST,
     ("GET", "/v1/costs"): _ADMIN,
+    ("GET", "/v1/dashboard"): _ADMIN,
+    ("DELETE", "/v1/questions"): _ADMIN,
     ("GET", "/metrics"): _ADMIN,
 }
 """By method and path, the scopes of which a key needs one; None where it needs no key."""

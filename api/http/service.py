@@ -16,6 +16,7 @@ from api.http.problems import MEDIA_TYPE
 from api.ingesting import carry_out
 from api.jobs.runner import Jobs
 from api.models.output import Output, ProblemOut
+from generation.overview.asked import AskedQuestions
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -42,6 +43,8 @@ class Service:
 
 def make_service(application: Application, token: str | None) -> Service:
     """The service around an application; it takes no other service to use the same data."""
+    if not application.settings.dashboard.keep_questions:
+        AskedQuestions(application.state).forget_all()
     work = partial(carry_out, application)
     jobs = Jobs(application.state, work, application.settings.data_dir)
 

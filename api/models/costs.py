@@ -40,10 +40,9 @@ def _check_day(given: object) -> object:
 Day = Annotated[date, BeforeValidator(_check_day)]
 
 
-class CostsIn(Input):
-    """Which days of the ledger, and how they are grouped."""
+class DaysIn(Input):
+    """Which days."""
 
-    by: By = Field(default="day", description="What gets a row each.")
     since: Day | None = Field(
         default=None,
         description=f"First day, in UTC; unset: {DAYS} days, `until` the last of them.",
@@ -58,6 +57,12 @@ class CostsIn(Input):
             told = f"until is {until}" if self.until else f"today is {until} in UTC"
             raise InputError(f"since is {since}, and {told}: give an earlier day as since")
         return since, until
+
+
+class CostsIn(DaysIn):
+    """Which days of the ledger, and how they are grouped."""
+
+    by: By = Field(default="day", description="What gets a row each.")
 
 
 class CostsQuery(CostsIn):

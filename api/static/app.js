@@ -1,7 +1,10 @@
 // Asks the service, shows the answer, its citations and its bill.
 // Documents are hostile: every text enters the page as text, never as markup.
 
+import { percent } from "./figures.js";
 import { KeyForm } from "./key.js";
+import { bill } from "./playground/bill.js";
+import { found } from "./playground/found.js";
 import { button, el, link } from "./widget/dom.js";
 import { quotePlace } from "./widget/quotes.js";
 import { Service } from "./widget/service.js";
@@ -58,7 +61,7 @@ async function ask() {
       onText: (more) => show((text += more)),
       onRestart: () => show((text = "")),
     });
-    if (running === current) showAnswer(answer, body.collection);
+    if (running === current) showAnswer(answer, body);
   } catch (error) {
     if (running === current) showProblem(error);
     if (error.status === 401) look(); // the key was revoked
@@ -79,7 +82,7 @@ function showLoading(question) {
   $("#result").hidden = false;
   $("#asked").textContent = question;
   for (const id of ["#examples", "#problem", "#notice", "#citations", "#facts"]) $(id).hidden = true;
-  $("#answer").replaceChildren();
+  for (const id of ["#answer", "#found"]) $(id).replaceChildren();
   setBusy(true);
   $("#result").scrollIntoView({ block: "nearest" });
 }
@@ -94,7 +97,8 @@ function showProblem(error) {
 
 // --- the answer
 
-function showAnswer(answer, collection) {
+function showAnswer(answer, asked) {
+  const { collection } = asked;
   const citations = answer.citations ?? [];
   const abstained = answer.status === "abstained";
   const notice = {
@@ -110,6 +114,8 @@ function showAnswer(answer, collection) {
   $("#citations ol").replaceChildren(...citations.map((citation) => citationCard(citation, collection)));
   $("#facts").hidden = false;
   $("#facts").replaceChildren(facts(answer), bill(answer.cost ?? {}));
+  const onOpen = (hit) => openReader(hit.document_id, collection, { ...hit, quote: hit.text });
+  $("#found").replaceChildren(found(service, asked, { onOpen, explain }));
 }
 
 function showText(text, citations) {
@@ -161,41 +167,19 @@ const pageText = (page) => (page ? ` · page ${page}` : "");
 
 const sourceNode = (source) => (/^https?:/i.test(source ?? "") ? link(source, source) : source ?? "");
 
-function facts({ status, confidence, tier, usage }) {
+function facts({ status, confidence, tier, model, arm, because, usage = {} }) {
   const fact = (name, ...values) => el("div", {}, el("dt", {}, name), el("dd", {}, ...values));
-  const known = typeof confidence === "number";
-  const percent = known ? `${Math.min(Math.round(confidence * 100), confidence < 1 ? 99 : 100)}%` : "unknown";
-  const meter = el("meter", { min: 0, max: 1, value: confidence ?? 0, ariaLabel: "Confidence" }, percent);
+  const meter = el("meter", { min: 0, max: 1, value: confidence ?? 0, ariaLabel: "Confidence" }, percent(confidence));
+  const tokens = (number) => (number ?? 0).toLocaleString("en");
+  const called = usage.input_tokens || usage.output_tokens;
   return el("dl", {},
-    fact("Confidence", el("span", { className: "gauge" }, known ? meter : "", percent)),
+    fact("Confidence", el("span", { className: "gauge" }, typeof confidence === "number" ? meter : "", percent(confidence))),
     fact("Tier", el("strong", {}, tier ?? "none"), el("span", { className: "meta" }, status === "abstained" ? "" : TIERS[tier] ?? "")),
-    fact("Context", `${(usage?.context_tokens ?? 0).toLocaleString("en")} tokens`));
-}
-
-function bill({ lines = [], total_usd: total, baseline_usd: baseline, saved_usd: saved }) {
-  const row = (name, ms, usd) => el("tr", {}, el("th", { scope: "row", colSpan: ms ? 1 : 2 }, ...name),
-    ms ? el("td", {}, ms) : "", el("td", {}, usd));
-  const totalMs = lines.reduce((sum, line) => sum + line.ms, 0);
-  const share = saved && Number(baseline) > 0 ? ` (${Math.floor((Number(saved) / Number(baseline)) * 100)}%)` : "";
-  return el("table", { className: "bill" },
-    el("caption", {}, "Bill"),
-    el("thead", {}, el("tr", {}, ...["Stage", "Time", "Cost"].map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, ...lines.map((line) => row(
-      [line.stage, line.model ? el("span", { className: "meta" }, line.model) : ""], milliseconds(line.ms), dollars(line.usd)))),
-    el("tfoot", {},
-      row(["Total"], milliseconds(totalMs), dollars(total)),
-      row(["Baseline", el("span", { className: "meta" }, "top chunks, whole, to a premium model")], "", dollars(baseline)),
-      row([`Saved${share}`], "", dollars(saved))));
-}
-
-const milliseconds = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`);
-
-// Dollars arrive as decimal strings; null is unknown and never shown as nothing.
-function dollars(usd) {
-  if (!Number.isFinite(parseFloat(usd))) return "unknown";
-  const value = Math.abs(Number(usd));
-  const text = value === 0 ? "0" : value < 5e-7 ? value.toPrecision(2) : value.toFixed(value < 1 ? 6 : 2);
-  return `${Number(usd) < 0 ? "−" : ""}$${text}`;
+    because ? fact("Why this tier", because) : "",
+    arm ? fact("Experiment", arm) : "",
+    fact("Context", `${tokens(usage.context_tokens)} tokens`),
+    called ? fact("Model", model, el("span", { className: "meta" },
+      `${tokens(usage.input_tokens)} tokens read, ${tokens(usage.cached_input_tokens)} of them cached, ${tokens(usage.output_tokens)} written`)) : "");
 }
 
 // --- one document

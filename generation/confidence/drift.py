@@ -75,11 +75,16 @@ class DriftWatch:
         if not seen:
             return None
         index = population_stability([*fitted.shares, fitted.missing], counts)
-        by_chance = _chi_squared(len(counts) - 1) * (1 / seen + 1 / self._fitted_rows)
-        level: Level = "stable"
-        if index > max(MOVED, by_chance):
-            level = "drifted" if index > DRIFTED else "moved"
+        level = level_of(index, len(counts), seen, self._fitted_rows)
         return SignalDrift(name, index, level, seen)
+
+
+def level_of(index: float, bins: int, seen: int, expected_from: int) -> Level:
+    """What an index of so many bins says, where the shares expected are those of so many rows."""
+    by_chance = _chi_squared(max(1, bins - 1)) * (1 / seen + 1 / expected_from)
+    if index <= max(MOVED, by_chance):
+        return "stable"
+    return "drifted" if index > DRIFTED else "moved"
 
 
 def population_stability(shares: list[float], counts: list[int]) -> float:

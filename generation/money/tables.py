@@ -96,6 +96,12 @@ ANSWERS = Table(
     Column("signals", Text),  # what its confidence was made from, as JSON
     Column("arm", String),  # experiment/arm; null outside experiments
     Column("conversation", String),  # a hash of its id; null outside conversations
-    Index("answers_by_time", "at"),
+    Column("cited", String),  # the document that it cites first
+    # holds all that the dashboard sums, so that it need not read the rows, which are long
+    Index(
+        "answers_over_time",
+        *("at", "tenant", "collection", "tier", "status", "confidence", "ms"),
+        *("spent_pico_usd", "baseline_pico_usd", "answer_id"),
+    ),
     Index("answers_by_arm", "arm"),
 )

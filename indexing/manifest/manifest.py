@@ -143,6 +143,14 @@ class Manifest:
         with self._engine.connect() as connection:
             return find_document(connection, collection, document_id)
 
+    def title(self, collection: str, document_id: str) -> str | None:
+        """The title of a document; None when there is none."""
+        columns = DOCUMENTS.c
+        here = (columns.collection == collection, columns.document_id == document_id)
+        query = select(columns.title).where(*here, columns.version != UNFINISHED)
+        with self._engine.connect() as connection:
+            return connection.scalar(query)
+
     def with_wording(self, collection: str, wording: str) -> str | None:
         """The id of the document that says this, if there is one; the lowest of several."""
         # Without an order: to keep one, SQLite would walk through all documents by their ids.

@@ -104,13 +104,18 @@ def attempts(world: World, victim: str) -> dict[tuple[str, str], list[tuple[str,
         ("POST", "/v1/feedback"): [("", {"answer_id": answer, "verdict": "wrong"})],
         ("GET", "/v1/costs"): [(f"/v1/costs?by={by}", None)
                                for by in ("key", "tenant", "collection", "day")],
+        ("GET", "/v1/dashboard"): [("", None)] + [
+            (f"/v1/dashboard?{query}", None)
+            for query in ("collection=help", f"collection={inside}", f"tenant={victim}")],
+        ("DELETE", "/v1/questions"): [("", None), (f"/v1/questions?answer_id={answer}", None)],
         ("GET", "/ready"): [("", None)],
         ("GET", "/metrics"): [("", None)],
     }  # fmt: skip
 
 
 TELL_NOTHING = {
-    ("GET", "/"), ("GET", "/widget.js"), ("GET", "/health"), ("GET", "/openapi.json"),
+    ("GET", "/"), ("GET", "/dashboard"), ("GET", "/widget.js"), ("GET", "/health"),
+    ("GET", "/openapi.json"),
     ("POST", "/v1/handoffs"),  # has no ids
     ("POST", "/v1/batches"), ("GET", "/v1/batches/{batch_id}"),  # tests/api/test_batches.py
 }  # fmt: skip
@@ -149,6 +154,7 @@ async def test_nobody_sees_what_is_another_tenants(world: World, thief: str, vic
 async def everything_of(world: World, owner: str) -> list[Any]:
     """What a tenant finds of its own, without what its own asking changes."""
     paths = ["/v1/documents", "/v1/jobs", "/v1/models", "/v1/documents/secret?collection=help"]
+    paths.append("/v1/dashboard")
     found = [(await world.call("GET", path, owner)).json() for path in paths]
     if owner == "root":  # sees what the thief has done in its own collections
         found = [found[3]]

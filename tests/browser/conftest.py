@@ -10,12 +10,19 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from patience import FAR_S
+from sqlalchemy import update
+
+from api.state.opening import open_state
+from benchmarks.made_answers import UNANSWERED, write_answers
+from generation.overview.asked import ASKED_QUESTIONS
+from indexing.manifest.manifest import Manifest
 
 RAG = str(Path(sys.executable).with_name("rag"))
 CHROMIUM = Path("/usr/bin/chromium")
@@ -50,6 +57,7 @@ HOSTILE = (
     "Visitors park their bicycles behind the greenhouse <script>document.title='hacked'</script>"
     " and lock them to the blue rail <b>at night</b>.\n"
 )
+HOSTILE_TITLE = "Recall <img src=x onerror=\"document.title='hacked'\">"
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,31 @@ def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def empty_service(tmp_path: Path) -> Iterator[Service]:
     """The service with nothing indexed."""
     with _serving(_environment(tmp_path / "data")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def busy_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with made-up answers of thirty days, which keeps questions and has budgets."""
+    folder, data = tmp_path_factory.mktemp("documents"), tmp_path_factory.mktemp("data")
+    for name in ("Returns", "Delivery", HOSTILE_TITLE):
+        text = f"# {name}\n\nWhat there is to know about this stands here.\n"
+        (folder / f"{len(name)}.md").write_text(text, "utf-8")
+    environment = {
+        **_environment(data),
+        "RAG_DASHBOARD__KEEP_QUESTIONS": "true",
+        "RAG_BUDGETS__DAY_USD": "0.05",
+        "RAG_BUDGETS__MONTH_USD": "50",
+    }
+    with _serving(environment) as service:
+        service.run("ingest", str(folder))
+        engine = open_state(data)
+        documents = [found.document_id for found in Manifest(engine).documents(None)]
+        write_answers(engine, 900, days=30, until=datetime.now(UTC), documents=documents)
+        hostile = update(ASKED_QUESTIONS).where(ASKED_QUESTIONS.c.question == UNANSWERED[3])
+        with engine.begin() as connection:
+            connection.execute(hostile.values(question=HOSTILE_TITLE))
+        engine.dispose()
         yield service
 
 

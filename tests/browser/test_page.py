@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from patience import FAR_S
+from widget_page import axe_violations
 
 STATIC = Path(__file__).parents[2] / "api" / "static"
 QUESTION = "What does an answer by quoting cost?"
@@ -83,6 +84,7 @@ def test_files_are_small_and_insert_text_only() -> None:
     files = [STATIC / name for name in ("index.html", "style.css", "app.js")]
     assert sum(file.stat().st_size for file in files) < 30_000
     markup, _, script = (file.read_text(encoding="utf-8") for file in files)
+    script += "".join(file.read_text("utf-8") for file in (STATIC / "playground").iterdir())
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", markup)
     assert "//" not in markup.replace("<!doctype html>", ""), "a foreign address"
@@ -129,6 +131,75 @@ def test_answer_comes_with_citation_confidence_and_bill(page: Any, service_url: 
         assert word in bill
     assert re.search(r"Total\s+[\d.]+ m?s\s+\$0\n", bill)
     assert re.search(r"Baseline.*\$0\.\d{6}", bill, re.DOTALL)
+
+
+def test_answer_tells_why_its_tier_and_where_the_time_went(page: Any, service_url: str) -> None:
+    open_page(page, service_url)
+    ask(page, "Which variable names the folder that holds the manifest?")  # asked nowhere else
+    why = page.locator("#facts div", has_text="Why this tier").inner_text()
+    assert re.search(r"confidence of [01]\.\d\d", why)
+    stages = page.locator(".bill tbody tr")
+    begun = stages.locator(".trace .length").evaluate_all(
+        "nodes => nodes.map((node) => node.getBoundingClientRect().left)"
+    )
+    assert len(begun) == stages.count() >= 3
+    assert begun == sorted(begun), "one after the other"
+    paid, baseline = page.locator(".against .length").evaluate_all(
+        "nodes => nodes.map((node) => node.offsetWidth / node.parentElement.offsetWidth)"
+    )
+    assert paid < 0.05
+    assert baseline == 1
+
+
+def test_hits_and_context_are_shown_when_asked_for(page: Any, service_url: str) -> None:
+    open_page(page, service_url)
+    ask(page, QUESTION)
+    page.get_by_text("Hits and context").click()
+    page.wait_for_selector(".hits")
+    asked = {"question": QUESTION}
+    hits = httpx.post(service_url + "/v1/search", json=asked).json()["hits"]
+    context = httpx.post(service_url + "/v1/context", json=asked).json()
+    shown = page.locator(".hits li")
+    assert shown.count() == len(hits)
+    assert f"{hits[0]['score']:.3f}" in shown.first.inner_text()
+    assert "in the context" in page.inner_text(".hits")
+    assert page.locator(".context").text_content() == context["context"]
+    assert f"{context['tokens']:,} tokens" in page.inner_text(".found")
+    shown.first.get_by_role("button").click()
+    page.wait_for_selector("mark")
+    assert page.locator("mark").text_content() == hits[0]["text"]
+
+
+def test_an_arm_and_a_model_are_told(page: Any, service_url: str) -> None:
+    usage = {"input_tokens": 1200, "cached_input_tokens": 800, "output_tokens": 90}
+    told = {"tier": "premium", "model": "big-1", "arm": "tone/short", "because": "worth it"}
+    play_answer(page, {**ANSWER, **told, "usage": {**usage, "context_tokens": 9}})
+    open_page(page, service_url)
+    ask(page, QUESTION)
+    facts = page.inner_text("#facts dl")
+    for text in ("tone/short", "worth it", "big-1", "1,200 tokens read, 800 of them cached"):
+        assert text in facts
+
+
+def test_hits_that_cannot_be_fetched_are_admitted(page: Any, service_url: str) -> None:
+    open_page(page, service_url)
+    ask(page, QUESTION)
+    page.route("**/v1/search", lambda route: route.abort())
+    page.get_by_text("Hits and context").click()
+    page.wait_for_selector(".found .bad")
+    assert "rag serve" in page.inner_text(".found .bad")
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_axe_finds_nothing_wrong(page: Any, service_url: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    open_page(page, service_url)
+    assert axe_violations(page) == [], "at the start"
+    ask(page, QUESTION)
+    page.get_by_text("Hits and context").click()
+    page.wait_for_selector(".hits")
+    page.click("#documents summary")
+    assert axe_violations(page) == [], "with an answer"
 
 
 def test_marker_leads_to_its_citation(page: Any, service_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The page at `/` of a service that asks for keys, used by keyboard alone."""
+"""The pages of a service that asks for keys, used by keyboard alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def locked(empty_service: Service, tmp_path: Path) -> Service:
     return empty_service
 
 
-def key_of(service: Service, name: str) -> str:
+def key_of(service: Service, name: str, *options: str) -> str:
     done = subprocess.run(
-        [RAG, "keys", "create", name, "--json"],
+        [RAG, "keys", "create", name, "--json", *options],
         env=service.environment, capture_output=True, check=True,
     )  # fmt: skip
     made: dict[str, str] = json.loads(done.stdout)
@@ -99,11 +99,30 @@ def test_a_key_that_was_revoked_is_asked_for_again(page: Any, locked: Service) -
 
 
 def test_a_key_that_may_not_read_is_told_why(page: Any, locked: Service) -> None:
-    done = subprocess.run(
-        [RAG, "keys", "create", "site", "--scope", "publish", "--origin", "https://example.org",
-         "--collection", "default", "--json"],
-        env=locked.environment, capture_output=True, check=True,
-    )  # fmt: skip
+    page_alone = ("--scope", "publish", "--origin", "https://example.org")
+    key = key_of(locked, "site", *page_alone, "--collection", "default")
     open_locked(page, locked)
-    enter(page, json.loads(done.stdout)["key"])
+    enter(page, key)
     page.wait_for_selector("#key-note:has-text('has the scopes publish')")
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+def test_the_dashboard_asks_for_a_key_of_an_admin(page: Any, locked: Service) -> None:
+    open_locked(page, locked)
+    enter(page, key_of(locked, "desk"))
+    page.wait_for_selector("#service:has-text('Ready')")
+    page.goto(locked.url + "/dashboard")
+    page.wait_for_selector("#key-note:has-text('has the scopes ask, and this needs one of admin')")
+    assert (page.is_hidden("#content"), page.is_hidden("#choice")) == (True, True)
+    assert axe_violations(page) == [], "locked"
+    enter(page, key_of(locked, "chief", "--scope", "admin"))
+    page.wait_for_selector("#content:not([hidden])")
+    assert page.is_hidden("#key")
+    assert page.is_visible("#choice")
+    page.reload()
+    page.wait_for_selector("#content:not([hidden])")
+    assert axe_violations(page) == [], "opened"
+    locked.run("keys", "revoke", "chief")
+    page.select_option("#days", "7")
+    page.wait_for_selector("#key-note:has-text('the key is not valid')")
+    assert page.is_hidden("#content"), "what another key has shown is seen no more"

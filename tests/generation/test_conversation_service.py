@@ -23,6 +23,7 @@ from api.keys.key import Key
 from api.keys.records import KeyRecords
 from api.settings import Settings, load_settings
 from generation.money.tables import ANSWERS
+from generation.overview.asked import ASKED_QUESTIONS
 from generation.reuse.tables import KEPT_ANSWERS
 from rag.errors import SettingsError
 from retrieval.conversations.tables import TURNS
@@ -227,7 +228,7 @@ async def test_forgetting_a_document_forgets_what_its_answers_said(
 async def test_a_conversation_is_forgotten_everywhere_and_proven(
     tmp_path: Path, model: Any, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_all = {"reuse": {"min_confidence": 0.0}}
+    keep_all = {"reuse": {"min_confidence": 0.0}, "dashboard": {"keep_questions": True}}
     async with serving(tmp_path, model, **keep_all) as made:
         await made.ask(COVER)
         await made.ask("How much is it?")
@@ -238,7 +239,7 @@ async def test_a_conversation_is_forgotten_everywhere_and_proven(
         if way == "http":
             headers = {"X-Rag-Tenant": "stranger"}
             response = await made.client.delete("/v1/conversations/c1", headers=headers)
-            assert response.json()["before"] == {"turns": 0, "kept_answers": 0, "lessons": 0}
+            assert set(response.json()["before"].values()) == {0}
             proof = (await made.client.delete("/v1/conversations/c1")).json()
         else:
             monkeypatch.setenv("RAG_DATA_DIR", str(made.settings.data_dir))
@@ -246,14 +247,14 @@ async def test_a_conversation_is_forgotten_everywhere_and_proven(
             assert done.exit_code == 0, done.output
             proof = json.loads(done.stdout)
         assert proof == {
-            "before": {"turns": 1, "kept_answers": 2, "lessons": 0},
-            "after": {"turns": 0, "kept_answers": 0, "lessons": 0},
+            "before": {"turns": 1, "kept_answers": 2, "lessons": 0, "dashboard_questions": 2},
+            "after": {"turns": 0, "kept_answers": 0, "lessons": 0, "dashboard_questions": 0},
             "answers_unlinked": 2,
         }
         assert [row.question for row in made.rows(TURNS)] == [
             "How long does delivery take in France?"
         ]
-        assert len(made.rows(KEPT_ANSWERS)) == 1
+        assert len(made.rows(KEPT_ANSWERS)) == len(made.rows(ASKED_QUESTIONS)) == 1
         assert sorted(row.answer_id for row in made.rows(ANSWERS)) == spent, "money stays told"
         again = (await made.client.delete("/v1/conversations/c1")).json()
         assert again["answers_unlinked"] == 0, "nothing leads there any more"

@@ -37,7 +37,7 @@ export class Service {
    * @param {{signal?: AbortSignal, onText: (piece: string) => void, onRestart: () => void}} listener
    */
   async answer(asked, { signal, onText, onRestart }) {
-    const response = await this.#post("v1/answers", { ...asked, stream: true }, signal);
+    const response = await this.post("v1/answers", { ...asked, stream: true }, signal);
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return response.json();
     for await (const { name, data } of eventsOf(response.body)) {
       if (name === "delta") onText(data.text ?? "");
@@ -64,7 +64,7 @@ export class Service {
    * @param {"right" | "wrong"} verdict
    */
   async rate(answerId, verdict) {
-    await this.#post("v1/feedback", { answer_id: answerId, verdict });
+    await this.post("v1/feedback", { answer_id: answerId, verdict });
   }
 
   /**
@@ -72,7 +72,7 @@ export class Service {
    * @param {{question: string, contact: string, answer_id?: string, conversation_id?: string}} message
    */
   async handOff(message) {
-    await this.#post("v1/handoffs", message);
+    await this.post("v1/handoffs", message);
   }
 
   /**
@@ -95,7 +95,12 @@ export class Service {
     throw problemOf({ status: response.status, ...body }, response.headers.get("retry-after"));
   }
 
-  #post(path, body, signal) {
+  /**
+   * @param {string} path below the base
+   * @param {unknown} body sent as JSON
+   * @param {AbortSignal} [signal]
+   */
+  post(path, body, signal) {
     const headers = { "content-type": "application/json" };
     return this.request(path, { method: "POST", headers, body: JSON.stringify(body), signal });
   }
