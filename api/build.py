@@ -20,6 +20,7 @@ from api.state.opening import open_state
 from api.state.room import check_room
 from api.state.turn import turn
 from compression.tokens import TiktokenCounter
+from generation.deciding.corrections import Corrections
 from generation.distilling.learning import LessonWriter
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
@@ -132,7 +133,9 @@ def build_around(
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
-        drop_answers=partial(drop_answers, [open_entries(settings, state), lessons]),
+        drop_answers=partial(
+            drop_answers, [open_entries(settings, state), lessons, Corrections(state)]
+        ),
         turns=Turns(partial(turn, state)),
     )
     pipeline = path.pipeline if experimenting is None else experimenting.pipeline

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from api.deciding import fitted_at
 from api.settings import Settings
+from generation.deciding.corrections import Corrections
 from generation.deciding.price_of_error import PriceOfError
 from generation.distilling.lessons import Lessons
 from generation.reuse.alike import AlikeQuestions
@@ -68,7 +69,7 @@ def open_reuse(
 
 
 async def drop_answers(
-    kept: Sequence[Entries | Lessons], collection: str, document_ids: Sequence[str]
+    kept: Sequence[Entries | Lessons | Corrections], collection: str, document_ids: Sequence[str]
 ) -> int:
     """Delete what is kept of answers made from one of these documents; gives how many there were.
 

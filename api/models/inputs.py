@@ -41,6 +41,7 @@ MAX_SHOWN_CHARS = 60
 MAX_URLS = 1_000
 MAX_URL_CHARS = 2_000
 MAX_INTEGER = 2**63 - 1  # what stores can hold
+MAX_ANSWER_CHARS = 20_000
 
 
 def check_collection(name: str) -> str:
@@ -79,6 +80,14 @@ def check_characters(text: str) -> str:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("it holds half a character (a lone surrogate): send whole ones")
     return text
+
+
+def check_answer(text: str) -> str:
+    """An answer as a person wrote it, cleaned. Raises ValueError where nothing is left of it."""
+    cleaned = clean_text(text).strip()
+    if not cleaned:
+        raise ValueError("it is empty: write something, or leave it out")
+    return cleaned
 
 
 def _check_value(value: object) -> object:

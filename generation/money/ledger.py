@@ -87,6 +87,7 @@ class SqlLedger:
             "signals": json.dumps(dict(answer.signals), separators=(",", ":")),
             "arm": answer.arm or None,
             "conversation": _mark(question.conversation_id) if answer.arm else None,
+            "markers": json.dumps({one.marker: one.document_id for one in answer.citations}),
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 

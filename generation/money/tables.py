@@ -96,6 +96,7 @@ ANSWERS = Table(
     Column("signals", Text),  # what its confidence was made from, as JSON
     Column("arm", String),  # experiment/arm; null outside experiments
     Column("conversation", String),  # a hash of its id; null outside experiments and conversations
+    Column("markers", Text),  # of its citations, each with its document, as JSON
     Index("answers_by_time", "at"),
     Index("answers_by_arm", "arm"),
 )
