@@ -13,6 +13,7 @@ from rich.text import Text
 
 from api.models.answers import AnswerOut
 from api.models.documents import DocumentOut, ForgetOut, ReportOut
+from api.models.pins import PinOut
 from api.settings import Settings, setting_paths
 from api.tiers import TierState
 
@@ -136,6 +137,23 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
             f"{proof.answers_removed:,}",
         )
     console.print(table)
+
+
+def print_pins(pins: Sequence[PinOut]) -> None:
+    """A row for each pinned answer."""
+    table = Table("id", "collection", "question", "answer", "said wrong", "state")
+    table.columns[0].no_wrap = True
+    table.columns[4].justify = "right"
+    for pin in pins:
+        table.add_row(
+            Text(pin.id),
+            Text(pin.collection),
+            Text(pin.question),
+            Text(pin.answer),
+            f"{pin.said_wrong:,}",
+            Text("given" if pin.expired_because is None else f"expired: {pin.expired_because}"),
+        )
+    open_console().print(table)
 
 
 def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:

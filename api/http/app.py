@@ -24,6 +24,7 @@ from api.routes import (
     jobs,
     operations,
     page,
+    pins,
     search,
     widget,
 )
@@ -59,6 +60,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         answers,
         chat,
         feedback,
+        pins,
         handoffs,
         batches,
         search,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from api.models.inputs import MAX_ANSWER_CHARS, Input, check_answer
+from api.models.inputs import AnswerText, Input
 from api.models.output import Output
 from generation.deciding.feedback import Use
 
@@ -23,9 +23,8 @@ class FeedbackIn(Input):
         description="What became of the answer: used as it was, edited first, or ignored.",
     )
 
-    correction: Annotated[str, AfterValidator(check_answer)] | None = Field(
+    correction: AnswerText | None = Field(
         default=None,
-        max_length=MAX_ANSWER_CHARS,
         description="What the answer should have been, with its markers where they still hold. "
         "The verdict is then wrong, and the use edited unless it is given.",
     )

@@ -104,6 +104,7 @@ def _is_comparable(value: object) -> bool:
     return isinstance(value, int) and abs(value) <= MAX_INTEGER
 
 
+AnswerText = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(check_answer)]
 Value = Annotated[
     Any,
     AfterValidator(_check_value),
@@ -228,7 +229,7 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _check_id(given: str) -> str:
+def check_id(given: str) -> str:
     cleaned = clean_text(given).strip()
     if not cleaned or "\n" in cleaned or len(cleaned) > MAX_ID_CHARS:
         raise ValueError(f"give one line of 1 to {MAX_ID_CHARS} characters")
@@ -238,7 +239,7 @@ def _check_id(given: str) -> str:
 class TextIn(Input):
     """One document that comes as text."""
 
-    id: Annotated[str, AfterValidator(_check_id)] | None = Field(
+    id: Annotated[str, AfterValidator(check_id)] | None = Field(
         default=None,
         description="Sending the same id again replaces the document; unset: from its content.",
     )

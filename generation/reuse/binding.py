@@ -48,6 +48,11 @@ def saying_of(answer: Answer) -> str:
     return hash_of([answer.text, places])
 
 
+def values_of(filters: str) -> dict[str, tuple[Scalar, ...]]:
+    """The filters of a question from what `filters_of` made of them."""
+    return {name: tuple(values) for name, values in json.loads(filters).items()}
+
+
 def _in_order(filters: Mapping[str, Sequence[Scalar]]) -> dict[str, list[Scalar]]:
     return {name: sorted(values, key=repr) for name, values in filters.items()}
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from generation.reuse.binding import filters_of, saying_of, scope_of
+from generation.reuse.binding import filters_of, saying_of, scope_of, values_of
 from generation.reuse.entries import Entries, Entry
 from generation.reuse.pins import Pin, Pins
 from generation.reuse.verdicts import SAME_WORDS, Verdicts
@@ -42,6 +42,18 @@ class Approval:
     made: Answer | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Approvable:
+    """An answer that can be pinned, and the question that it was made for.
+
+    It was `asked_so` unless it was given to a question in other words, which are not kept.
+    """
+
+    question: Question
+    answer: Answer
+    asked_so: bool
+
+
 class PinnedAnswers:
     """The answers in `pins`. Its methods raise StateError."""
 
@@ -62,26 +74,29 @@ class PinnedAnswers:
         self._versions = versions
         self._changes = changes
 
-    def kept(self, answer_id: str, tenant: str | None) -> tuple[Entry, bool]:
-        """The entry behind an answer of a tenant (None: of any), and whether its words were asked.
+    def approvable(self, answer_id: str, tenant: str | None) -> Approvable:
+        """What is kept of an answer of a tenant (None: of any), or of a pin, also an expired one.
 
-        Raises NotFoundError where none is kept.
+        Raises NotFoundError where nothing is.
         """
         given = self._verdicts.entry_given(answer_id)
         entry_id, score = given or (answer_id, SAME_WORDS)
-        entry = self._entries.load(entry_id) or self.pins.load(entry_id)
-        if entry is None or (tenant is not None and entry.tenant != tenant):
+        found: Entry | Pin | None = self._entries.load(entry_id) or self.pins.pin(entry_id)
+        is_theirs = found is not None and tenant in (None, found.tenant)
+        if found is None or not is_theirs or not found.answer.text or found.filters is None:
             raise NotFoundError(
                 f"no answer {answer_id!r} is kept: it does not exist, was not sure enough, cited "
-                "nothing, or its documents changed; give question, answer and citations instead"
+                "nothing, or a document of it changed; give question, answer and citations instead"
             )
-        return entry, score >= SAME_WORDS
+        question = Question(
+            found.question, found.collection, values_of(found.filters), tenant=found.tenant
+        )
+        return Approvable(question, found.answer, asked_so=score >= SAME_WORDS)
 
     async def add(self, approval: Approval) -> Pin:
         """Pin what a person approved, instead of the pin for the same words if there is one.
 
-        Only citations that the text has a marker of are kept. Raises InputError for a text without
-        a marker, or with one of no citation, ConflictError past the limit.
+        Raises ConflictError past the limit.
         """
         question = approval.question
         pin = Pin(
@@ -91,11 +106,9 @@ class PinnedAnswers:
             scope=scope_of(question),
             question=question.text,
             answer=_answer_of(approval),
-            versions={},
+            versions=approval.versions,
             changes=approval.changes,
         )
-        cited = {one.document_id for one in pin.answer.citations}
-        pin = replace(pin, versions={name: approval.versions[name] for name in sorted(cited)})
         [embedding] = await self._embedder.embed([Passage(question.text, "question")])
         made = approval.made
         corrected = made is not None and made.text != pin.answer.text
@@ -144,7 +157,7 @@ class PinnedAnswers:
 
 
 def _answer_of(approval: Approval) -> Answer:
-    """What was approved, as an answer that can be given again. Raises InputError."""
+    """What was approved, as an answer that can be given again."""
     made = approval.made
     return Answer(
         answer_id=f"pin_{uuid.uuid4().hex}",
@@ -153,15 +166,18 @@ def _answer_of(approval: Approval) -> Answer:
         tier="cache",
         model=made.model if made is not None and made.text == approval.text else PERSON,
         confidence=1.0,
-        citations=_cited(approval.text, approval.citations),
+        citations=tuple(approval.citations),
         usage=Usage(),
         context_tokens=0,
         cost=Cost((), None) if made is None else made.cost,
     )
 
 
-def _cited(text: str, citations: Sequence[Citation]) -> tuple[Citation, ...]:
-    """The citations that the text has a marker of."""
+def cited(text: str, citations: Sequence[Citation]) -> list[Citation]:
+    """The citations that a text has a marker of.
+
+    Raises InputError for a text without a marker, or with one of no citation.
+    """
     by_marker = {one.marker: one for one in citations}
     used = dict.fromkeys(number for claim in claims_of(text) for number in claim.numbers)
     known = ", ".join(f"[{marker}]" for marker in by_marker) or "none"
@@ -176,4 +192,4 @@ def _cited(text: str, citations: Sequence[Citation]) -> tuple[Citation, ...]:
             f"the answer has no marker, and its citations are {known}: put one behind what it "
             "supports, so that the answer can expire with its document"
         )
-    return tuple(by_marker[number] for number in sorted(used))
+    return [by_marker[number] for number in sorted(used)]
