@@ -15,13 +15,15 @@ from api.conversing import PseudonymousAnswerer, Pseudonyms, open_turns
 from api.distilling import open_lesson_writer, open_lessons
 from api.experimenting import Experimenting, open_experiment
 from api.paths import Shared, open_path, open_reranker, require_models
-from api.reusing import drop_answers, open_entries
+from api.reusing import drop_answers, open_entries, open_pinned
 from api.settings import Settings
 from api.state.opening import open_state
 from api.state.room import check_room
 from api.state.turn import turn
 from compression.tokens import TiktokenCounter
+from generation.deciding.corrections import Corrections
 from generation.distilling.learning import LessonWriter
+from generation.reuse.pinned import PinnedAnswers
 from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
@@ -70,6 +72,7 @@ class Application:
     answering: Answering
     experimenting: Experimenting | None
     learning: LessonWriter
+    pinned: PinnedAnswers
     batching: Batching
     tracing: Tracing | None
 
@@ -110,14 +113,17 @@ def build_around(
     store = open_store(settings, embedder)
     lessons = open_lessons(settings, state)
     tracing = open_tracing(settings)
+    asking = RememberingEmbedder(BatchingEmbedder(embedder))
+    pinned = open_pinned(settings, state, asking, manifest)
     shared = Shared(
         state=state,
         store=store,
         manifest=manifest,
-        embedder=RememberingEmbedder(BatchingEmbedder(embedder)),
+        embedder=asking,
         counter=TiktokenCounter(),
         ledger=open_ledger(settings, state),
         learning=open_lesson_writer(settings, lessons, manifest),
+        pinned=pinned,
         watch_model=_unwatched if tracing is None else tracing.model,
     )
     path = open_path(settings, shared, reranker)
@@ -135,7 +141,13 @@ def build_around(
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
         drop_answers=partial(
             drop_answers,
-            [open_entries(settings, state), lessons, open_turns(settings, state)],
+            [
+                open_entries(settings, state),
+                lessons,
+                Corrections(state),
+                open_turns(settings, state),
+            ],
+            pinned,
         ),
         turns=Turns(partial(turn, state)),
     )
@@ -153,6 +165,7 @@ def build_around(
         answering=path.answering,
         experimenting=experimenting,
         learning=shared.learning,
+        pinned=pinned,
         batching=open_batching(settings, shared, path),
         tracing=tracing,
     )

@@ -32,6 +32,7 @@ from api.models.documents import (
 )
 from api.models.inputs import KEY_HEADER, AnswerIn, ContextIn, DocumentsIn, SearchIn
 from api.models.output import Output
+from api.models.pins import PinIn, PinOut, PinsOut
 from api.settings import Settings
 from indexing.ingesting.report import OnProgress, Progress
 from rag.errors import InputError, NotFoundError, OverloadedError, RagError, ServiceError
@@ -172,6 +173,21 @@ class RemoteDoor:
         """What was spent and saved, and how full the budgets are."""
         params = asked.model_dump(mode="json", exclude_none=True)
         return _parse(CostsOut, await self._call("GET", "/v1/costs", params))
+
+    async def pins(self, collection: str | None) -> list[PinOut]:
+        """The answers that people pinned in a collection, or (None) in all."""
+        params = {} if collection is None else {"collection": collection}
+        return _parse(PinsOut, await self._call("GET", "/v1/pins", params)).pins
+
+    async def pin(self, asked: PinIn) -> PinOut:
+        """Pin an answer that a person approved."""
+        body = asked.model_dump(mode="json", exclude_defaults=True)
+        return _parse(PinOut, await self._call("POST", "/v1/pins", json=body))
+
+    async def remove_pin(self, pin_id: str) -> PinOut:
+        """Delete a pinned answer; gives what it was."""
+        path = f"/v1/pins/{quote(pin_id, safe='')}"
+        return _parse(PinOut, await self._call("DELETE", path))
 
     async def submit_batch(self, asked: BatchIn) -> BatchOut:
         """Take questions that can wait; the same ones again are the batch that is there."""

@@ -33,13 +33,15 @@ _log = logging.getLogger(__name__)
 class Exported:
     """What was written, and what was left out by reason.
 
-    Of the `exported` lessons `verified` were judged right, and `abstained` teach to say that the
-    documents do not answer. `withdrawn` were deleted because their collection consents no longer,
-    and `outdated` because a document behind them is not what it was.
+    Of the `exported` lessons `verified` were judged right, `corrected` teach what a person wrote
+    instead, and `abstained` to say that the documents do not answer. `withdrawn` were deleted
+    because their collection consents no longer, and `outdated` because a document behind them is
+    not what it was.
     """
 
     exported: int
     verified: int
+    corrected: int
     abstained: int
     left_out: dict[str, int]
     withdrawn: int
@@ -92,6 +94,7 @@ def export_lessons(
     return Exported(
         exported=len(written),
         verified=sum(one.is_right is True for one in written),
+        corrected=sum(one.correction is not None for one in written),
         abstained=sum(one.is_abstained for one in written),
         left_out={str(reason): count for reason, count in sorted(choice.left_out.items())},
         withdrawn=withdrawn,
@@ -188,12 +191,12 @@ def _opened(output: Path) -> Iterator[TextIO]:
 
 
 def _as_json(lesson: Lesson, judged: JudgedLesson) -> dict[str, Any]:
-    verdict = {True: "right", False: "wrong", None: None}[judged.is_right]
+    verdict = "corrected" if judged.correction else {True: "right", None: None}[judged.is_right]
     return {
         "messages": [
             {"role": "system", "content": lesson.prompt.system},
             {"role": "user", "content": lesson.prompt.user},
-            {"role": "assistant", "content": lesson.answer},
+            {"role": "assistant", "content": judged.taught},
         ],
         "answer_id": lesson.answer_id,
         "collection": lesson.collection,

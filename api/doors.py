@@ -13,6 +13,8 @@ from api.models.batches import BatchIn, BatchOut, BatchStateOut
 from api.models.costs import CostsIn, CostsOut
 from api.models.documents import DocumentOut, DocumentTextOut, ForgetOut, ReportOut
 from api.models.inputs import AnswerIn, ContextIn, DocumentsIn, SearchIn
+from api.models.pins import PinIn, PinOut
+from api.pinning import list_pins, pin_answer, remove_pin
 from api.spending import look_up_costs
 from api.tiers import check_tier
 from indexing.ingesting.report import OnProgress
@@ -55,6 +57,15 @@ class Door(Protocol):
 
     async def costs(self, asked: CostsIn) -> CostsOut:
         """What was spent and saved, and how full the budgets are."""
+
+    async def pins(self, collection: str | None) -> list[PinOut]:
+        """The answers that people pinned in a collection, or (None) in all."""
+
+    async def pin(self, asked: PinIn) -> PinOut:
+        """Pin an answer that a person approved."""
+
+    async def remove_pin(self, pin_id: str) -> PinOut:
+        """Delete a pinned answer; gives what it was."""
 
     async def submit_batch(self, asked: BatchIn) -> BatchOut:
         """Take questions that can wait; the same ones again are the batch that is there."""
@@ -129,6 +140,18 @@ class LocalDoor:
     async def costs(self, asked: CostsIn) -> CostsOut:
         """What was spent and saved, and how full the budgets are."""
         return await look_up_costs(self._application, asked)
+
+    async def pins(self, collection: str | None) -> list[PinOut]:
+        """The answers that people pinned in a collection, or (None) in all."""
+        return await list_pins(self._application, collection, None)
+
+    async def pin(self, asked: PinIn) -> PinOut:
+        """Pin an answer that a person approved."""
+        return await pin_answer(self._application, asked, None)
+
+    async def remove_pin(self, pin_id: str) -> PinOut:
+        """Delete a pinned answer; gives what it was."""
+        return await remove_pin(self._application, pin_id, None)
 
     async def submit_batch(self, asked: BatchIn) -> BatchOut:
         """Take questions that can wait; the same ones again are the batch that is there."""

@@ -13,6 +13,7 @@ from api.conversing import Pseudonyms
 from api.keys.reach import EVERYTHING, Reach
 from api.settings import Settings
 from api.state.opening import open_state
+from generation.deciding.corrections import CORRECTIONS
 from generation.distilling.tables import LESSONS
 from generation.money.tables import ANSWERS
 from generation.overview.asked import ASKED_QUESTIONS
@@ -25,6 +26,7 @@ _WORDED: tuple[tuple[str, Table, Column[str]], ...] = (
     ("turns", TURNS, TURNS.c.answer_id),
     ("kept_answers", KEPT_ANSWERS, KEPT_ANSWERS.c.entry_id),
     ("lessons", LESSONS, LESSONS.c.answer_id),
+    ("corrections", CORRECTIONS, CORRECTIONS.c.answer_id),
     ("dashboard_questions", ASKED_QUESTIONS, ASKED_QUESTIONS.c.answer_id),
 )
 """Where words of a conversation stand, by what the proof calls it."""

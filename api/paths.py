@@ -19,6 +19,7 @@ from generation.distilling.learning import LessonWriter
 from generation.money.baseline import PremiumBaseline
 from generation.money.ledger import SqlLedger
 from generation.overview.asked import AskedQuestions, QuestionKeepingLedger
+from generation.reuse.pinned import PinnedAnswers
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.manifest.manifest import Manifest
 from rag.errors import MissingExtraError
@@ -57,6 +58,7 @@ class Shared:
     counter: TokenCounter
     ledger: SqlLedger
     learning: LessonWriter
+    pinned: PinnedAnswers
     watch_model: WatchModel
 
 
@@ -101,6 +103,7 @@ def open_path(settings: Settings, shared: Shared, reranker: Reranker | None) -> 
             retriever,
             shared.embedder,
             shared.manifest,
+            pinned=shared.pinned,
             price_of_error=deciding.price_of_error,
         ),
         conversations=open_conversations(settings, shared.state, answering.local),

@@ -10,14 +10,18 @@ from sqlalchemy import Engine
 
 from api.deciding import fitted_at
 from api.settings import Settings
+from generation.deciding.corrections import Corrections
 from generation.deciding.price_of_error import PriceOfError
 from generation.distilling.lessons import Lessons
 from generation.reuse.alike import AlikeQuestions
 from generation.reuse.answers import KeptAnswers, ReuseRules
 from generation.reuse.binding import hash_of
 from generation.reuse.entries import Entries
+from generation.reuse.pinned import PinnedAnswers
+from generation.reuse.pins import Pins
 from generation.reuse.verdicts import Verdicts
 from generation.writing.prompt import PROMPT_VERSION
+from indexing.manifest.manifest import Manifest
 from rag.ports import ChangeCounter, Embedder, Retriever
 from retrieval.conversations.kept import KeptTurns
 
@@ -33,6 +37,20 @@ def open_entries(settings: Settings, state: Engine) -> Entries:
     return Entries(state, max_entries=chosen.max_entries, keep_days=chosen.keep_days)
 
 
+def open_pinned(
+    settings: Settings, state: Engine, embedder: Embedder, manifest: Manifest
+) -> PinnedAnswers:
+    """What people approved."""
+    return PinnedAnswers(
+        Pins(state),
+        open_entries(settings, state),
+        Verdicts(state),
+        embedder=embedder,
+        versions=manifest,
+        changes=manifest,
+    )
+
+
 def open_reuse(
     settings: Settings,
     state: Engine,
@@ -40,6 +58,7 @@ def open_reuse(
     embedder: Embedder,
     changes: ChangeCounter,
     *,
+    pinned: PinnedAnswers,
     price_of_error: PriceOfError | None,
 ) -> KeptAnswers | None:
     """What gives answers again by these settings; None where they turn it off."""
@@ -55,7 +74,9 @@ def open_reuse(
     entries, verdicts = open_entries(settings, state), Verdicts(state)
     alike = None
     if chosen.max_error > 0:
-        alike = AlikeQuestions(entries, verdicts, chosen.max_error, chosen.max_entries)
+        alike = AlikeQuestions(
+            entries, verdicts, chosen.max_error, chosen.max_entries, pins=pinned.pins
+        )
     return KeptAnswers(
         entries,
         verdicts,
@@ -65,20 +86,25 @@ def open_reuse(
         embedder=embedder,
         changes=changes,
         rules=rules,
+        pinned=pinned,
     )
 
 
 async def drop_answers(
-    kept: Sequence[Entries | Lessons | KeptTurns], collection: str, document_ids: Sequence[str]
+    kept: Sequence[Entries | Lessons | Corrections | KeptTurns],
+    pinned: PinnedAnswers,
+    collection: str,
+    document_ids: Sequence[str],
 ) -> int:
     """Delete what is kept of answers made from one of these documents; gives how many there were.
 
-    Raises StateError.
+    Pinned answers that cite one expire, unless it says what it said. Raises StateError.
     """
     if not document_ids:
         return 0
     deletes = [one.delete_made_from for one in kept]
-    return sum([await asyncio.to_thread(delete, collection, document_ids) for delete in deletes])
+    deleted = sum([await asyncio.to_thread(delete, collection, document_ids) for delete in deletes])
+    return deleted + await pinned.expire_made_from(collection, document_ids)
 
 
 def made_by(settings: Settings, parts: Sequence[str]) -> str:

@@ -193,6 +193,13 @@ class Revisions(Protocol):
         """Whether there is any document in a collection."""
 
 
+class Versions(Protocol):
+    """Knows what each document says now."""
+
+    async def versions(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        """By document, its version; a document that is not recorded is left out."""
+
+
 class ChangeCounter(Protocol):
     """Knows when what can be found is not what it was."""
 

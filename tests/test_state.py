@@ -35,6 +35,7 @@ from api.state.secrets import METADATA as SECRETS_METADATA
 from api.state.secrets import secret_of
 from api.state.turn import turn
 from generation.batching.tables import METADATA as BATCHING_METADATA
+from generation.deciding.corrections import METADATA as CORRECTIONS_METADATA
 from generation.deciding.feedback import METADATA as FEEDBACK_METADATA
 from generation.deciding.feedback import Feedback
 from generation.deciding.traffic import METADATA as TRAFFIC_METADATA
@@ -85,6 +86,7 @@ def differences(engine: Engine) -> list[object]:
             MONEY_METADATA,
             BATCHING_METADATA,
             REUSE_METADATA,
+            CORRECTIONS_METADATA,
             FEEDBACK_METADATA,
             TRAFFIC_METADATA,
             EXPERIMENTS_METADATA,

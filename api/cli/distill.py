@@ -70,6 +70,8 @@ def _told(exported: Exported) -> list[str]:
         f"{exported.abstained:,} abstentions"
     ]
     lines += [f"left out: {count:,} {reason}" for reason, count in exported.left_out.items()]
+    if exported.corrected:
+        lines.append(f"corrected: {exported.corrected:,} teach what a person wrote instead")
     if exported.outdated:
         lines.append(f"deleted: {exported.outdated:,} of documents that changed or are gone")
     if exported.withdrawn:

@@ -27,6 +27,7 @@ from api.cli.keys import keys
 from api.cli.mcp import mcp
 from api.cli.migrate import migrate
 from api.cli.model import model
+from api.cli.pins import pins
 from api.cli.serve import serve
 from api.cli.tune import tune
 from rag.errors import RagError
@@ -96,6 +97,7 @@ def make_app(build: Build) -> typer.Typer:
         app.command()(command)
     app.add_typer(distill, name="distill")
     app.add_typer(keys, name="keys")
+    app.add_typer(pins, name="pins")
     return app
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from api.models.answers import AnswerOut
 from api.models.conversations import ForgottenConversationOut
 from api.models.documents import DocumentOut, ForgetOut, ReportOut
+from api.models.pins import PinOut
 from api.settings import Settings, setting_paths
 from api.tiers import TierState
 
@@ -147,6 +148,23 @@ def print_forgotten_conversation(proof: ForgottenConversationOut) -> None:
     before, after = proof.before.model_dump(), proof.after.model_dump()
     for name in before:
         table.add_row(Text(name.replace("_", " ")), f"{before[name]:,}", f"{after[name]:,}")
+    open_console().print(table)
+
+
+def print_pins(pins: Sequence[PinOut]) -> None:
+    """A row for each pinned answer."""
+    table = Table("id", "collection", "question", "answer", "said wrong", "state")
+    table.columns[0].no_wrap = True
+    table.columns[4].justify = "right"
+    for pin in pins:
+        table.add_row(
+            Text(pin.id),
+            Text(pin.collection),
+            Text(pin.question),
+            Text(pin.answer),
+            f"{pin.said_wrong:,}",
+            Text("given" if pin.expired_because is None else f"expired: {pin.expired_because}"),
+        )
     open_console().print(table)
 
 

@@ -29,6 +29,7 @@ from api.routes import (
     jobs,
     operations,
     page,
+    pins,
     search,
     widget,
 )
@@ -66,6 +67,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         answers,
         chat,
         feedback,
+        pins,
         handoffs,
         conversations,
         batches,

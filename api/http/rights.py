@@ -47,6 +47,9 @@ RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
     ("GET", "/v1/costs"): _ADMIN,
     ("GET", "/v1/dashboard"): _ADMIN,
     ("DELETE", "/v1/questions"): _ADMIN,
+    ("POST", "/v1/pins"): _ADMIN,
+    ("GET", "/v1/pins"): _ADMIN,
+    ("DELETE", "/v1/pins/{pin_id}"): _ADMIN,
     ("GET", "/metrics"): _ADMIN,
 }
 """By method and path, the scopes of which a key needs one; None where it needs no key."""

@@ -14,6 +14,7 @@ class TracesOut(Output):
     turns: int
     kept_answers: int
     lessons: int
+    corrections: int
     dashboard_questions: int
 
 

@@ -41,6 +41,7 @@ MAX_SHOWN_CHARS = 60
 MAX_URLS = 1_000
 MAX_URL_CHARS = 2_000
 MAX_INTEGER = 2**63 - 1  # what stores can hold
+MAX_ANSWER_CHARS = 20_000
 
 
 def check_collection(name: str) -> str:
@@ -81,6 +82,14 @@ def check_characters(text: str) -> str:
     return text
 
 
+def check_answer(text: str) -> str:
+    """An answer as a person wrote it, cleaned. Raises ValueError where nothing is left of it."""
+    cleaned = clean_text(text).strip()
+    if not cleaned:
+        raise ValueError("it is empty: write something, or leave it out")
+    return cleaned
+
+
 def _check_value(value: object) -> object:
     if not _is_comparable(value):
         raise ValueError("give text, a number of 64 bits, true or false")
@@ -95,6 +104,7 @@ def _is_comparable(value: object) -> bool:
     return isinstance(value, int) and abs(value) <= MAX_INTEGER
 
 
+AnswerText = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(check_answer)]
 Value = Annotated[
     Any,
     AfterValidator(_check_value),
@@ -221,7 +231,7 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _check_id(given: str) -> str:
+def check_id(given: str) -> str:
     cleaned = clean_text(given).strip()
     if not cleaned or "\n" in cleaned or len(cleaned) > MAX_ID_CHARS:
         raise ValueError(f"give one line of 1 to {MAX_ID_CHARS} characters")
@@ -231,7 +241,7 @@ def _check_id(given: str) -> str:
 class TextIn(Input):
     """One document that comes as text."""
 
-    id: Annotated[str, AfterValidator(_check_id)] | None = Field(
+    id: Annotated[str, AfterValidator(check_id)] | None = Field(
         default=None,
         description="Sending the same id again replaces the document; unset: from its content.",
     )

@@ -1,4 +1,4 @@
-"""POST /v1/feedback: whether an answer was right, and what became of it."""
+"""POST /v1/feedback: whether an answer was right, what was better, and what became of it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,27 @@ router = APIRouter(tags=["answers"])
 async def give_feedback(
     told: FeedbackIn, request: Request, service: ServiceDep, afterwards: BackgroundTasks
 ) -> Response:
-    """Say whether an answer was right, what became of it, or both.
+    """Say whether an answer was right, what it should have been, and what became of it.
 
-    A wrong one is not given again, `rag calibrate` learns from both verdicts, and experiments
-    compare their arms by all that is told.
+    A wrong one is not given again, `rag calibrate` learns from both verdicts, experiments compare
+    their arms by all that is told, and a correction is what a model is trained on in its stead.
     """
+    told = told.completed()
     await asyncio.to_thread(_keep, told, service.application.state, caller_of(request).reach.tenant)
     experimenting = service.application.experimenting
     if experimenting is not None:
         afterwards.add_task(experimenting.watch.look)
-    return json_response(FeedbackOut(answer_id=told.answer_id, verdict=told.verdict, use=told.use))
+    return json_response(FeedbackOut(**told.model_dump()))
 
 
 def _keep(told: FeedbackIn, state: Engine, tenant: str | None) -> None:
     is_right = None if told.verdict is None else told.verdict == "right"
-    Feedback(state).record(told.answer_id, is_right=is_right, use=told.use, tenant=tenant)
+    Feedback(state).record(
+        told.answer_id,
+        is_right=is_right,
+        use=told.use,
+        correction=told.correction,
+        tenant=tenant,
+    )
     if is_right is not None:
         Verdicts(state).observe(told.answer_id, is_right=is_right)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import Boolean, Column, Engine, Index, MetaData, String, Table, select, text
 
+from generation.deciding.corrections import delete_correction, put_correction
 from generation.money.tables import ANSWERS
 from rag.errors import NotFoundError
 
@@ -55,11 +56,15 @@ class Feedback:
         *,
         is_right: bool | None = None,
         use: Use | None = None,
+        correction: str | None = None,
         tenant: str | None = None,
     ) -> None:
         """Keep what is told, instead of what was told earlier; None leaves that as it was.
 
-        Raises NotFoundError where there is no such answer, or none of this tenant's; None is any.
+        A `correction` is what a wrong answer should have been, with the markers of that answer; it
+        goes when the answer is said to be right. Raises NotFoundError where there is no such
+        answer, or none of this tenant's, None being any; InputError for a correction with a marker
+        that the answer does not have.
         """
         at = self._now().isoformat(timespec="microseconds")
         row = {
@@ -78,6 +83,10 @@ class Feedback:
                     f"there is no answer {answer_id!r}: take the id of an answer of this service"
                 )
             connection.execute(_PUT, row)
+            if correction is not None:
+                put_correction(connection, answer_id, correction, at)
+            elif is_right:
+                delete_correction(connection, answer_id)
 
     def verdicts(self) -> dict[str, bool]:
         """By answer, whether it was said to be right; those first judged first."""

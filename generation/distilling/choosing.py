@@ -1,9 +1,10 @@
 """Which lessons are worth training on: judged, sure, said once, and not too many abstentions.
 
+What a person wrote in the stead of a wrong answer is taught instead of it, and counts as right.
 Two lessons teach the same when two of these three agree: the question (normalised), the context,
 and the answer. Of abstentions the question must be one of the two, since all of them answer alike.
-The best of those that teach the same is taken: one that was found right before one that nobody
-judged, then the newest.
+The best of those that teach the same is taken: one that was found right or corrected before one
+that nobody judged, then the newest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from generation.reuse.normal import normalised
 Reason = Literal[
     "another answer was given",
     "judged wrong",
+    "corrected without a citation",
     "not judged right",
     "below the confidence",
     "duplicate",
@@ -71,12 +73,15 @@ def choose(lessons: Sequence[JudgedLesson], rules: Rules) -> Choice:
 
 
 def _rank(lesson: JudgedLesson) -> tuple[bool, str, float, str]:
-    return lesson.is_right is True, lesson.at, lesson.confidence, lesson.answer_id
+    is_verified = lesson.is_right is True or bool(lesson.correction)
+    return is_verified, lesson.at, lesson.confidence, lesson.answer_id
 
 
 def _refused(lesson: JudgedLesson, rules: Rules) -> Reason | None:
     if not lesson.was_given:
         return "another answer was given"
+    if lesson.correction is not None:
+        return None if lesson.correction else "corrected without a citation"
     if lesson.is_right is False:
         return "judged wrong"
     if lesson.is_right:
@@ -91,9 +96,9 @@ def _keys(lesson: JudgedLesson) -> Iterator[tuple[str, ...]]:
     """Two lessons that share one of these teach the same."""
     question = normalised(lesson.question)
     yield "question and context", question, lesson.evidence
-    yield "question and answer", question, lesson.answer
+    yield "question and answer", question, lesson.taught
     if not lesson.is_abstained:
-        yield "context and answer", lesson.evidence, lesson.answer
+        yield "context and answer", lesson.evidence, lesson.taught
 
 
 def _most_abstentions(answers: int, share: float) -> int:

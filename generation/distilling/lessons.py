@@ -7,17 +7,21 @@ and what a model shall write to it. Nothing here decides what is kept or exporte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, Row, and_, case, delete, func, insert, select
 
+from generation.deciding.corrections import CORRECTIONS
 from generation.deciding.feedback import FEEDBACK
+from generation.distilling.markers import as_written
 from generation.distilling.tables import LESSON_DOCUMENTS, LESSONS
 from generation.money.tables import ANSWERS
 from generation.reuse.tables import REUSES
 from generation.reuse.verdicts import SAME_WORDS
+from generation.writing.claims import claims_of
 from rag.calls import Prompt
 from rag.types import Tier
 
@@ -31,6 +35,7 @@ class Lesson:
     `answer` is what a model shall write to the prompt: its markers are the numbers of excerpts, and
     an abstention is the word that the prompt asks for. `evidence` is equal for equal contexts.
     `documents` are those of the context, with the revision that they had; at least one.
+    `excerpts` are, by marker of the answer that was given, the numbers of the excerpts behind it.
     """
 
     answer_id: str
@@ -44,6 +49,7 @@ class Lesson:
     escalated_from: Tier
     is_abstained: bool
     documents: Mapping[str, str]
+    excerpts: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class JudgedLesson:
 
     `was_given` says that the answer given was this one, and not that of another tier or none.
     `confidence`, 0 to 1, is the calibrated one of the answer given. `is_right` is what people said
-    of it, None where nobody has.
+    of it, None where nobody has. `correction` is what a person wrote in its stead, its markers the
+    numbers of excerpts; empty where it cites none of them, and None where there is none.
     """
 
     answer_id: str
@@ -64,6 +71,12 @@ class JudgedLesson:
     was_given: bool
     confidence: float
     is_right: bool | None
+    correction: str | None = None
+
+    @property
+    def taught(self) -> str:
+        """What a model shall write."""
+        return self.correction or self.answer
 
 
 _WRONG_AGAIN = select(REUSES.c.entry_id).where(
@@ -79,6 +92,7 @@ _JUDGED = (
         LESSONS.c.answer,
         LESSONS.c.evidence,
         LESSONS.c.is_abstained,
+        LESSONS.c.excerpts,
         func.coalesce(
             and_(
                 ANSWERS.c.tier == "premium",
@@ -95,6 +109,22 @@ _JUDGED = (
     .outerjoin(FEEDBACK, FEEDBACK.c.answer_id == LESSONS.c.answer_id)
     .order_by(LESSONS.c.at, LESSONS.c.answer_id)
 )
+_CORRECTED = (
+    select(
+        func.coalesce(REUSES.c.entry_id, CORRECTIONS.c.answer_id).label("lesson"),
+        CORRECTIONS.c.correction,
+    )
+    .outerjoin(
+        REUSES,
+        and_(
+            REUSES.c.answer_id == CORRECTIONS.c.answer_id,
+            REUSES.c.was_given,
+            REUSES.c.score >= SAME_WORDS,
+        ),
+    )
+    .order_by(CORRECTIONS.c.at)
+)
+"""By the answer that was made first, what people wrote in its stead, the last word last."""
 
 
 def utc_now() -> datetime:
@@ -181,8 +211,11 @@ class Lessons:
     def judged(self, collections: Collection[str]) -> list[JudgedLesson]:
         """The lessons of these collections, oldest first."""
         query = _JUDGED.where(LESSONS.c.collection.in_(sorted(collections)))
+        corrected = _CORRECTED.where(CORRECTIONS.c.collection.in_(sorted(collections)))
         with self._engine.connect() as connection:
-            return [_judged(row) for row in connection.execute(query)]
+            corrections = {row.lesson: row.correction for row in connection.execute(corrected)}
+            rows = connection.execute(query)
+            return [_judged(row, corrections.get(row.answer_id)) for row in rows]
 
     def load(self, answer_ids: Sequence[str]) -> Iterator[Lesson]:
         """The lessons of these ids, in this order; those that are gone are left out."""
@@ -214,6 +247,7 @@ def _row(lesson: Lesson, now: str) -> dict[str, object]:
         "model": lesson.model,
         "escalated_from": lesson.escalated_from,
         "is_abstained": lesson.is_abstained,
+        "excerpts": json.dumps({marker: list(own) for marker, own in lesson.excerpts.items()}),
     }
 
 
@@ -230,10 +264,21 @@ def _lesson(row: Row[tuple[object, ...]], documents: Mapping[str, str]) -> Lesso
         escalated_from=row.escalated_from,
         is_abstained=row.is_abstained,
         documents=documents,
+        excerpts=_excerpts(row.excerpts),
     )
 
 
-def _judged(row: Row[tuple[object, ...]]) -> JudgedLesson:
+def _excerpts(kept: str | None) -> dict[int, Sequence[int]]:
+    """Those of a lesson; lessons of earlier versions have none."""
+    return {int(marker): tuple(own) for marker, own in json.loads(kept or "{}").items()}
+
+
+def _judged(row: Row[tuple[object, ...]], corrected: str | None) -> JudgedLesson:
+    correction = None
+    if corrected is not None:
+        excerpts = _excerpts(row.excerpts)
+        numbers = {number for claim in claims_of(corrected) for number in claim.numbers}
+        correction = as_written(corrected, excerpts) if numbers & set(excerpts) else ""
     return JudgedLesson(
         answer_id=row.answer_id,
         at=row.at,
@@ -244,6 +289,7 @@ def _judged(row: Row[tuple[object, ...]]) -> JudgedLesson:
         was_given=bool(row.was_given),
         confidence=row.confidence,
         is_right=row.is_right,
+        correction=correction,
     )
 
 

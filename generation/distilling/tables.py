@@ -22,6 +22,7 @@ LESSONS = Table(
     Column("model", String, nullable=False),  # that answered
     Column("escalated_from", String, nullable=False),  # the tier that answered before
     Column("is_abstained", Boolean, nullable=False),
+    Column("excerpts", Text),  # by marker of the answer given, the excerpts of the prompt, as JSON
     Index("lessons_by_time", "at"),
 )
 LESSON_DOCUMENTS = Table(

@@ -1,19 +1,13 @@
-"""What an answer teaches: the prompt that was put to the model, and what it shall learn to write.
-
-A checked answer numbers its citations anew. A model learns to write the numbers of the excerpts
-that it sees, so each citation is traced back to the excerpt that its quote stands in.
-"""
+"""What an answer teaches: the prompt that was put to the model, and what it shall write to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from generation.distilling.lessons import Lesson
+from generation.distilling.markers import as_written, numbers_of
 from generation.reuse.binding import hash_of
-from generation.writing.claims import claims_of
-from generation.writing.excerpts import Excerpt, excerpts_of
+from generation.writing.excerpts import excerpts_of
 from generation.writing.prompt import NO_ANSWER, build_prompt
-from rag.types import Citation, Context, Generation, Question, Span
+from rag.types import Context, Generation, Question
 
 
 def teaches(question: Question, context: Context, generation: Generation) -> bool:
@@ -37,8 +31,8 @@ def lesson_of(
 ) -> Lesson:
     """The lesson of an answer that `teaches`; `instructions` are those that the model had."""
     assert question.escalated_from is not None
-    excerpts = excerpts_of(context)
-    text = NO_ANSWER if generation.abstained else as_written(generation, excerpts)
+    numbers = numbers_of(generation, excerpts_of(context))
+    text = NO_ANSWER if generation.abstained else as_written(generation.text, numbers)
     return Lesson(
         answer_id=question.answer_id,
         tenant=question.tenant,
@@ -50,34 +44,11 @@ def lesson_of(
         model=generation.model,
         escalated_from=question.escalated_from,
         is_abstained=generation.abstained,
+        excerpts=numbers,
         documents={
             piece.hit.chunk.document_id: piece.hit.chunk.revision for piece in context.pieces
         },
     )
-
-
-def as_written(generation: Generation, excerpts: Sequence[Excerpt]) -> str:
-    """The answer as a model should have written it: its markers are numbers of excerpts."""
-    numbers = {one.marker: _numbers_of(one, excerpts) for one in generation.citations}
-    text = ""
-    for claim in claims_of(generation.text):
-        own = [number for marker in claim.numbers for number in numbers.get(marker, ())]
-        space = " " if own and claim.markers[:1].isspace() else ""
-        text += claim.text + space + "".join(f"[{number}]" for number in dict.fromkeys(own))
-    return text
-
-
-def _numbers_of(citation: Citation, excerpts: Sequence[Excerpt]) -> list[int]:
-    """The excerpts that hold a part of the quote, in order."""
-    quote = Span(citation.start, citation.end)
-    return [
-        excerpt.number
-        for excerpt in excerpts
-        if any(
-            piece.hit.chunk.document_id == citation.document_id and piece.touches(quote)
-            for piece in excerpt.pieces
-        )
-    ]
 
 
 def _evidence_of(context: Context) -> str:

@@ -88,6 +88,7 @@ class SqlLedger:
             "arm": answer.arm or None,
             "conversation": mark_of(question.conversation_id) if question.conversation_id else None,
             "cited": answer.citations[0].document_id if answer.citations else None,
+            "markers": json.dumps({one.marker: one.document_id for one in answer.citations}),
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 

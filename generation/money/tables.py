@@ -97,6 +97,7 @@ ANSWERS = Table(
     Column("arm", String),  # experiment/arm; null outside experiments
     Column("conversation", String),  # a hash of its id; null outside conversations
     Column("cited", String),  # the document that it cites first
+    Column("markers", Text),  # of its citations, each with its document, as JSON
     # holds all that the dashboard sums, so that it need not read the rows, which are long
     Index(
         "answers_over_time",

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from generation.confidence.agreement import agreement
+from generation.reuse.binding import scope_of
 from generation.reuse.bound import Bound, Candidate, Decision, Proposal, Verdict, propose
 from generation.reuse.differences import differences
 from generation.reuse.entries import Entries, Entry
+from generation.reuse.pins import Pins
 from generation.reuse.questions import KeptQuestions, Near
 from generation.reuse.sameness import Sameness
 from generation.reuse.verdicts import Verdicts
@@ -37,6 +39,7 @@ class Alike:
 class AlikeQuestions:
     """Finds kept answers by the meaning of their question, wrong in at most `max_error` of 1.
 
+    Those in `pins` are found among the others, by the same checks and within the same bound.
     Several threads may ask at once. Its methods raise StateError.
     """
 
@@ -47,10 +50,13 @@ class AlikeQuestions:
         max_error: float,
         max_entries: int,
         draw: Callable[[], float] = random.random,
+        *,
+        pins: Pins | None = None,
     ) -> None:
-        self._entries = entries
+        self._sources: Sequence[Entries | Pins] = [entries] if pins is None else [entries, pins]
         self._verdicts = verdicts
-        self._questions = KeptQuestions(entries.questions_after, 2 * max_entries)
+        pinned_after = None if pins is None else pins.questions_after
+        self._questions = KeptQuestions(entries.questions_after, 2 * max_entries, pinned_after)
         self._sameness = Sameness.bundled()
         self._max_error = max_error
         self._bounds: dict[str, Bound] = {}
@@ -60,11 +66,13 @@ class AlikeQuestions:
 
     def find(self, binding: str, question: Question, vector: Vector) -> Alike | None:
         """What is kept that may answer a question with this vector; None where nothing is."""
-        proposed = self._propose(question.text, self._nearest(binding, vector))
+        nearest = self._nearest(binding, scope_of(question), vector)
+        proposed = self._propose(question.text, nearest)
         if proposed is None:
             return None
         proposal, entry_id = proposed
-        entry = self._entries.load(entry_id)
+        found = (source.load(entry_id) for source in self._sources)
+        entry = next((one for one in found if one is not None), None)
         if entry is None:
             return None
         with self._lock:
@@ -72,10 +80,11 @@ class AlikeQuestions:
             decision = self._bound(question.collection).decide(proposal, self._draw())
         return Alike(entry, proposal.score, decision)
 
-    def _nearest(self, binding: str, vector: Vector) -> list[Near]:
+    def _nearest(self, binding: str, scope: str, vector: Vector) -> list[Near]:
         """The nearest questions, without those whose entries are gone."""
-        found = self._questions.nearest(binding, vector, _NEAREST)
-        there = self._entries.still_there([one.entry_id for one in found])
+        found = self._questions.nearest(binding, vector, _NEAREST, scope)
+        names = [one.entry_id for one in found]
+        there = set[str]().union(*(source.still_there(names) for source in self._sources))
         for one in found:
             if one.entry_id not in there:
                 self._questions.drop(binding, one.entry_id)

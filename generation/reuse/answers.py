@@ -18,10 +18,18 @@ from typing import ParamSpec, TypeVar
 
 from generation.deciding.price_of_error import PriceOfError
 from generation.reuse.alike import Alike, AlikeQuestions, says_the_same
-from generation.reuse.binding import binding_of, evidence_of, hash_of, saying_of
+from generation.reuse.binding import (
+    binding_of,
+    evidence_of,
+    filters_of,
+    hash_of,
+    saying_of,
+    scope_of,
+)
 from generation.reuse.entries import Entries, Entry
 from generation.reuse.flights import Flight, Flights
 from generation.reuse.normal import normalised
+from generation.reuse.pinned import PinnedAnswers
 from generation.reuse.trading import trade_of
 from generation.reuse.verdicts import SAME_WORDS, Verdicts
 from rag.errors import NotFoundError, RagError
@@ -29,6 +37,7 @@ from rag.pipeline import retrieve_current
 from rag.ports import ChangeCounter, Embedder, Retriever
 from rag.types import Answer, Hit, Passage, Question, Vector
 
+APPROVED = "a person approved this answer to the same question, and what it cites is unchanged"
 _PRUNE_EVERY = 100  # answers that are kept, beginning with the first
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -83,6 +92,7 @@ class _Asked:
 class KeptAnswers:
     """A Reuse over `entries`. It notes in `verdicts` what it gives.
 
+    What a person approved, in `pinned`, is given before all else to the same words.
     Without `alike`, answers are given again to the same words only; with a `price_of_error`, to
     other words only where what is risked is less than what making the answer took.
     """
@@ -98,6 +108,7 @@ class KeptAnswers:
         embedder: Embedder,
         changes: ChangeCounter,
         rules: ReuseRules,
+        pinned: PinnedAnswers | None = None,
     ) -> None:
         self._entries = entries
         self._verdicts = verdicts
@@ -107,6 +118,7 @@ class KeptAnswers:
         self._embedder = embedder
         self._changes = changes
         self._rules = rules
+        self._pinned = pinned
         self._flights: Flights[_Given] = Flights()
         self._kept = 0
 
@@ -170,11 +182,9 @@ class KeptAnswers:
 
     async def _find(self, asked: _Asked) -> tuple[_Given | None, Alike | None]:
         """What may be given, or what may not be and is to be compared with the fresh answer."""
-        entry = await self._read(self._entries.find, asked.binding, asked.wording)
-        if entry is not None and await self._is_current(entry, asked):
-            return _Given(entry, asked.changes), None
-        if self._alike is None:
-            return None, None
+        given = await self._find_same_words(asked)
+        if given is not None or self._alike is None:
+            return given, None
         question = asked.question
         vector = await self._embed(question.text)
         alike = await asyncio.to_thread(self._alike.find, asked.binding, question, vector)
@@ -188,12 +198,31 @@ class KeptAnswers:
             if not trade.pays:
                 return None, alike
             why = f"{why}; {trade.told}"
+        if alike.entry.is_pinned:
+            why = f"{why}; a person approved it"
         return _Given(alike.entry, asked.changes, alike.score, decision.chance_wrong, why), None
 
+    async def _find_same_words(self, asked: _Asked) -> _Given | None:
+        """What was approved for these words, or else was kept of them."""
+        if self._pinned is not None:
+            find = self._pinned.pins.find
+            approved = await self._read(find, scope_of(asked.question), asked.wording)
+            if approved is not None and await self._is_current(approved, asked):
+                return _Given(approved, asked.changes, why=APPROVED)
+        entry = await self._read(self._entries.find, asked.binding, asked.wording)
+        if entry is not None and await self._is_current(entry, asked):
+            return _Given(entry, asked.changes)
+        return None
+
     async def _is_current(self, entry: Entry, asked: _Asked) -> bool:
-        """Whether the entry's question still finds what its answer was made from."""
+        """Whether the entry's question still finds what its answer was made from.
+
+        Of one that a person approved, whether what it cites still stands.
+        """
         if entry.changes == asked.changes:
             return True
+        if entry.is_pinned:
+            return self._pinned is not None and await self._pinned.stands(entry, asked.changes)
         then = replace(asked.question, text=entry.question)
         try:
             hits = await retrieve_current(self._retriever, then, self._rules.retrieved_chunks)
@@ -248,6 +277,7 @@ class _Asking:
             answer=answer,
             says=saying_of(answer),
             documents=frozenset(hit.chunk.document_id for hit in hits),
+            filters=filters_of(question),
         )
         self._flight.land(_Given(fresh, fresh.changes))
         try:

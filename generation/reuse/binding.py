@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rag.types import Answer, Hit, Question
+from rag.types import Answer, Hit, Question, Scalar
 
 
 def binding_of(question: Question, max_context_tokens: int, made_by: str) -> str:
@@ -14,9 +14,19 @@ def binding_of(question: Question, max_context_tokens: int, made_by: str) -> str
 
     `made_by` names all that answers are made by: models, prompt and settings.
     """
-    filters = {name: sorted(values, key=repr) for name, values in question.filters.items()}
+    filters = _in_order(question.filters)
     parts = [question.tenant, question.collection, filters, max_context_tokens, made_by]
     return hash_of(parts)
+
+
+def scope_of(question: Question) -> str:
+    """Equal for questions that may share an answer that a person approved, if they ask the same."""
+    return hash_of([question.tenant, question.collection, _in_order(question.filters)])
+
+
+def filters_of(question: Question) -> str:
+    """The filters of a question as JSON, equal for equal ones in whatever order."""
+    return json.dumps(_in_order(question.filters), sort_keys=True)
 
 
 def evidence_of(hits: Sequence[Hit]) -> str:
@@ -36,6 +46,15 @@ def saying_of(answer: Answer) -> str:
     """Equal for answers that say the same in the same words, from the same places."""
     places = [[one.document_id, one.start, one.end] for one in answer.citations]
     return hash_of([answer.text, places])
+
+
+def values_of(filters: str) -> dict[str, tuple[Scalar, ...]]:
+    """The filters of a question from what `filters_of` made of them."""
+    return {name: tuple(values) for name, values in json.loads(filters).items()}
+
+
+def _in_order(filters: Mapping[str, Sequence[Scalar]]) -> dict[str, list[Scalar]]:
+    return {name: sorted(values, key=repr) for name, values in filters.items()}
 
 
 def hash_of(parts: object) -> str:

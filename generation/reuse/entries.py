@@ -48,7 +48,8 @@ _AFTER = (
 class Entry:
     """A kept answer and all it is bound to; see the columns in `tables`.
 
-    `documents` are those that it was made from, at least one; they are not read again.
+    `documents` are those that it was made from, at least one; they are not read again. `filters`
+    are None where an earlier version kept it. One that `is_pinned` was approved by a person.
     """
 
     tenant: str
@@ -61,6 +62,8 @@ class Entry:
     answer: Answer
     says: str
     documents: frozenset[str] = frozenset()
+    filters: str | None = None
+    is_pinned: bool = False
 
     @property
     def entry_id(self) -> str:
@@ -204,6 +207,7 @@ def _insert(connection: Connection, entry: Entry, vector: Vector, now: str) -> N
         "answer": _ANSWER.dump_json(entry.answer).decode(),
         "says": entry.says,
         "kept_at": now,
+        "filters": entry.filters,
     }
     put = insert(KEPT_ANSWERS).values(row).returning(KEPT_ANSWERS.c.position)
     key = {"position": connection.scalar(put), "collection": entry.collection}
@@ -222,6 +226,7 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
         changes=row.changes,
         answer=_ANSWER.validate_json(row.answer),
         says=row.says,
+        filters=row.filters,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,20 +30,32 @@ class KeptQuestions:
     """Finds the nearest of the kept questions. `after` gives what was kept behind a position.
 
     An entry that is deleted stays until it is found to be gone, or until there are `most`: then
-    all are read anew. Several threads may ask at once.
+    all are read anew. `pinned_after` gives what was pinned behind a position, each question with
+    the scope that it is for as its binding. Several threads may ask at once.
     """
 
-    def __init__(self, after: Callable[[int], Sequence[KeptQuestion]], most: int) -> None:
+    def __init__(
+        self,
+        after: Callable[[int], Sequence[KeptQuestion]],
+        most: int,
+        pinned_after: Callable[[int], Sequence[KeptQuestion]] | None = None,
+    ) -> None:
         self._after = after
+        self._pinned_after = pinned_after
         self._most = most
         self._lock = threading.Lock()
         self._shelves: dict[str, _Shelf] = {}
         self._last = 0
+        self._pins: dict[str, dict[str, KeptQuestion]] = {}
+        self._last_pin = 0
 
-    def nearest(self, binding: str, vector: Vector, count: int) -> list[Near]:
-        """At most `count` questions of a binding, the nearest first."""
+    def nearest(self, binding: str, vector: Vector, count: int, scope: str = "") -> list[Near]:
+        """At most `count` questions of a binding or pinned for a scope, the nearest first."""
         with self._lock:
             self._follow()
+            pins = self._pins.get(scope, {})
+            if pins:
+                self._shelves.setdefault(binding, _Shelf()).pin(pins)
             shelf = self._shelves.get(binding)
             return shelf.nearest(vector, count) if shelf is not None and shelf.kept else []
 
@@ -52,9 +64,15 @@ class KeptQuestions:
         with self._lock:
             if binding in self._shelves:
                 self._shelves[binding].drop(entry_id)
+            for pins in self._pins.values():
+                pins.pop(entry_id, None)
 
     def _follow(self) -> None:
-        if sum(len(shelf.kept) for shelf in self._shelves.values()) >= self._most:
+        for pin in [] if self._pinned_after is None else self._pinned_after(self._last_pin):
+            self._pins.setdefault(pin.binding, {})[pin.entry_id] = pin
+            self._last_pin = pin.position
+        shelves = self._shelves.values()
+        if sum(len(shelf.kept) - len(shelf.pinned) for shelf in shelves) >= self._most:
             self._shelves, self._last = {}, 0
         for kept in self._after(self._last):
             self._shelves.setdefault(kept.binding, _Shelf()).put(kept)
@@ -62,10 +80,14 @@ class KeptQuestions:
 
 
 class _Shelf:
-    """The questions of one binding, `kept[i]` with the vector `rows[i]`; there is room for more."""
+    """The questions of one binding, `kept[i]` with the vector `rows[i]`; there is room for more.
+
+    Those that are `pinned` are among them, by their ids.
+    """
 
     def __init__(self) -> None:
         self.kept: list[KeptQuestion] = []
+        self.pinned: set[str] = set()
         self._rows = np.empty((0, 0), np.float32)
         self._background: Background | None = None
         self._known = 0
@@ -80,7 +102,14 @@ class _Shelf:
         self._rows[count] = kept.vector
         self.kept.append(kept)
 
+    def pin(self, pins: Mapping[str, KeptQuestion]) -> None:
+        """Put those of the pins that are not here yet."""
+        for pin_id in [name for name in pins if name not in self.pinned]:
+            self.put(pins[pin_id])
+            self.pinned.add(pin_id)
+
     def drop(self, entry_id: str) -> None:
+        self.pinned.discard(entry_id)
         places = [place for place, one in enumerate(self.kept) if one.entry_id == entry_id]
         for place in places:
             last = self.kept.pop()

@@ -1,4 +1,4 @@
-"""The tables of kept answers. What their columns mean to a reuse stands in `entries`.
+"""The tables of kept and pinned answers. What they mean stands in `entries` and `pins`.
 
 A position is never used twice, so that whoever has seen those up to one finds what is new.
 """
@@ -38,6 +38,7 @@ KEPT_ANSWERS = Table(
     Column("answer", Text, nullable=False),  # JSON
     Column("says", String, nullable=False),  # a hash, equal for answers that say the same
     Column("kept_at", String, nullable=False),
+    Column("filters", Text),  # of the question, as JSON; null where an earlier version kept it
     Index("kept_answers_by_entry", "entry_id", unique=True),
     Index("kept_answers_by_wording", "binding", "wording"),
     Index("kept_answers_by_time", "kept_at"),
@@ -71,4 +72,35 @@ REUSES = Table(
     Column("was_due", Boolean),  # it would have been given, had it not been made afresh to compare
     Index("reuses_by_time", "at"),
     Index("reuses_by_verdict", "judged_at"),
+)
+PINS = Table(
+    "pins",
+    METADATA,
+    Column("position", Integer, primary_key=True),
+    Column("pin_id", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("collection", String, nullable=False),
+    Column("filters", Text, nullable=False),  # of the questions that get it, as JSON
+    Column("scope", String, nullable=False),  # a hash of these three
+    Column("wording", String, nullable=False),  # as of kept answers
+    Column("question", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),  # JSON; without text once a document of it is gone
+    Column("says", String, nullable=False),
+    Column("changes", BigInteger, nullable=False),  # of the collection, when it was last found good
+    Column("pinned_at", String, nullable=False),
+    Column("expired_at", String),  # null: it is given
+    Column("expired_because", Text),
+    Index("pins_by_id", "pin_id", unique=True),
+    Index("pins_by_wording", "scope", "wording"),
+    sqlite_autoincrement=True,
+)
+PIN_DOCUMENTS = Table(
+    "pin_documents",
+    METADATA,
+    Column("position", Integer, ForeignKey("pins.position", ondelete="CASCADE"), primary_key=True),
+    Column("collection", String, primary_key=True),
+    Column("document_id", String, primary_key=True),  # that it cites
+    Column("version", String, nullable=False),  # of that document when it was pinned
+    Index("pin_documents_by_document", "collection", "document_id"),
 )

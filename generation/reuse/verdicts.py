@@ -99,6 +99,15 @@ class Verdicts:
             kept = select(KEPT_ANSWERS.c.position).where(KEPT_ANSWERS.c.entry_id == answer_id)
             return connection.scalar(kept) is not None
 
+    def entry_given(self, answer_id: str) -> tuple[str, float] | None:
+        """The entry that was given as the answer of this id, and its score; None: none was."""
+        query = select(REUSES.c.entry_id, REUSES.c.score).where(
+            REUSES.c.answer_id == answer_id, REUSES.c.was_given
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (row.entry_id, row.score)
+
     def judged_after(self, at: str) -> list[Judged]:
         """Verdicts on questions in other words than the entry's, later than `at`, oldest first.
 

@@ -57,6 +57,11 @@ _REVISIONS = select(DOCUMENTS.c.document_id, DOCUMENTS.c.revision).where(
 )
 """Made once, since every question asks it."""
 
+_VERSIONS = select(DOCUMENTS.c.document_id, DOCUMENTS.c.version).where(
+    DOCUMENTS.c.collection == bindparam("collection"),
+    DOCUMENTS.c.document_id.in_(bindparam("document_ids", expanding=True)),
+    DOCUMENTS.c.version != UNFINISHED,
+)
 _CHANGES = select(COLLECTIONS.c.changes).where(COLLECTIONS.c.collection == bindparam("collection"))
 
 
@@ -183,6 +188,10 @@ class Manifest:
         if self._is_file:  # read in less time than a thread takes to wake up
             return self._revisions(collection, document_ids)
         return await asyncio.to_thread(self._revisions, collection, document_ids)
+
+    async def versions(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        """By document, the version that stands here; unrecorded documents are left out."""
+        return await asyncio.to_thread(self._versions, collection, document_ids)
 
     async def changes(self, collection: str) -> int:
         """How often what readers see of a collection has changed; 0 for one that never was."""
@@ -339,6 +348,12 @@ class Manifest:
         with self._engine.connect() as connection:
             rows = connection.execute(_REVISIONS, wanted)
             return {row.document_id: row.revision for row in rows}
+
+    def _versions(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
+        wanted = {"collection": collection, "document_ids": list(document_ids)}
+        with self._engine.connect() as connection:
+            rows = connection.execute(_VERSIONS, wanted)
+            return {row.document_id: row.version for row in rows}
 
     def _changes(self, collection: str) -> int:
         with self._engine.connect() as connection:

@@ -17,11 +17,13 @@ from sqlalchemy import Engine
 
 from api.conversing import PseudonymousAnswerer, Pseudonyms
 from api.http.app import create_app
+from api.reusing import open_pinned
 from api.settings import Settings
 from api.state.opening import open_state
 from generation.confidence.judging import Judge
 from generation.money.budgets import Walls
 from generation.money.ledger import SqlLedger
+from generation.reuse.pinned import PinnedAnswers
 from indexing.identity import revision_of
 from indexing.ingesting.parts import Parts
 from indexing.ingesting.pipeline import IngestionPipeline
@@ -77,6 +79,7 @@ class FakeApplication:
     manifest: Manifest
     state: Engine
     answering: FakeAnswering
+    pinned: PinnedAnswers
     experimenting: None = None
     tracing: None = None
 
@@ -311,6 +314,7 @@ def fake_application(
         manifest=manifest,
         state=engine,
         answering=answering,
+        pinned=open_pinned(settings, engine, embedder or ConstantEmbedder(), manifest),
     )
 
 

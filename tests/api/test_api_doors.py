@@ -14,6 +14,7 @@ from api_fakes import BASE_URL, TEXTS, FakeApplication, client_of, ingest
 from api.client import RemoteDoor, ServiceGoneError
 from api.doors import Door, LocalDoor
 from api.models.inputs import AnswerIn, DocumentsIn
+from api.models.pins import PinCitationIn, PinIn
 from indexing.ingesting.report import Progress
 from rag.errors import (
     InputError,
@@ -82,6 +83,18 @@ async def test_forget(door: Door) -> None:
         ("shipping", 1),
         ("refunds", 0),
     ]
+
+
+async def test_pins(door: Door) -> None:
+    cited = PinCitationIn(marker=1, document_id="refunds", quote="Refunds take 14 days.")
+    made = await door.pin(PinIn(question="How long?", answer="14 days [1].", citations=(cited,)))
+    assert await door.pins(None) == await door.pins("default") == [made]
+    assert await door.pins("other") == []
+    with pytest.raises(InputError, match="the answer has no marker"):
+        await door.pin(PinIn(answer_id=made.id, answer="14 days."))
+    assert await door.remove_pin(made.id) == made
+    with pytest.raises(NotFoundError, match="there is no pinned answer"):
+        await door.remove_pin(made.id)
 
 
 async def test_ingest_with_progress(door: Door, tmp_path: Path) -> None:

@@ -108,6 +108,13 @@ def attempts(world: World, victim: str) -> dict[tuple[str, str], list[tuple[str,
             (f"/v1/dashboard?{query}", None)
             for query in ("collection=help", f"collection={inside}", f"tenant={victim}")],
         ("DELETE", "/v1/questions"): [("", None), (f"/v1/questions?answer_id={answer}", None)],
+        ("POST", "/v1/pins"): [
+            ("", {"answer_id": answer}),
+            ("", {"question": text, "answer": "planted [1].", "collection": inside,
+                  "citations": [{"marker": 1, "document_id": f"of-{owner}", "quote": text}]})],
+        ("GET", "/v1/pins"): [("", None), ("/v1/pins?collection=help", None),
+                              (f"/v1/pins?collection={inside}", None)],
+        ("DELETE", "/v1/pins/{pin_id}"): [(f"/v1/pins/{answer}", None)],
         ("GET", "/ready"): [("", None)],
         ("GET", "/metrics"): [("", None)],
     }  # fmt: skip

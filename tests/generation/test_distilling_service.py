@@ -262,7 +262,8 @@ class TestExport:
             result = await export("--json", "--output", "lessons.jsonl", "-c", "default")
             again = await export("--json", "--output", "again.jsonl")
         assert json.loads(result.stdout) == {
-            "exported": 1, "verified": 0, "abstained": 0, "left_out": {"duplicate": 1},
+            "exported": 1, "verified": 0, "corrected": 0, "abstained": 0,
+            "left_out": {"duplicate": 1},
             "withdrawn": 0, "outdated": 0, "output": "lessons.jsonl",
         }  # fmt: skip
         assert text_of(Path("lessons.jsonl")) == text_of(Path("again.jsonl"))

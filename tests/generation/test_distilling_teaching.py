@@ -10,7 +10,8 @@ from contexts import chunks_of, hits_of, question
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.distilling.teaching import as_written, lesson_of, teaches
+from generation.distilling.markers import as_written, numbers_of
+from generation.distilling.teaching import lesson_of, teaches
 from generation.writing.checking import check
 from generation.writing.citing import NOT_FOUND
 from generation.writing.excerpts import Excerpt, excerpts_of
@@ -114,7 +115,9 @@ class TestMarkers:
     def test_a_citation_of_what_the_model_did_not_see_is_not_taught(self) -> None:
         given_more = answered("The shop closes at six [3].")
         seen: list[Excerpt] = excerpts_of(Context(CONTEXT.pieces[:2], "", 0))
-        assert as_written(given_more, seen) == "The shop closes at six."
+        assert (
+            as_written(given_more.text, numbers_of(given_more, seen)) == "The shop closes at six."
+        )
 
 
 class TestLesson:

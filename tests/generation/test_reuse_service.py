@@ -187,7 +187,10 @@ class TestFeedback:
         assert again["tier"] == "cache"
         told = {"answer_id": again["id"], "verdict": "wrong"}
         response = await service.client.post("/v1/feedback", json=told)
-        assert (response.status_code, response.json()) == (200, told | {"use": None})
+        assert (response.status_code, response.json()) == (
+            200,
+            told | {"use": None, "correction": None},
+        )
         assert service.kept == 0
         assert (await service.ask())["tier"] == first["tier"] != "cache"
 
@@ -204,7 +207,10 @@ class TestFeedback:
         answer = await service.ask()
         told = {"answer_id": answer["id"], "use": "edited"}
         response = await service.client.post("/v1/feedback", json=told)
-        assert (response.status_code, response.json()) == (200, told | {"verdict": None})
+        assert (response.status_code, response.json()) == (
+            200,
+            told | {"verdict": None, "correction": None},
+        )
         assert Feedback(service.application.state).verdicts() == {}
         assert (await service.ask())["tier"] == "cache", "nobody has said that it was wrong"
 

@@ -1,0 +1,56 @@
+"""/v1/pins: the answers that a person approved, which are given before all others."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator
+
+from api.http.caller import caller_of
+from api.http.service import ServiceDep, json_response, problem_docs
+from api.models.inputs import check_collection
+from api.models.pins import PinIn, PinOut, PinsOut
+from api.pinning import list_pins, pin_answer, remove_pin
+
+router = APIRouter(tags=["pins"])
+CollectionQuery = Annotated[
+    str | None, AfterValidator(check_collection), Query(description="Unset: all.")
+]
+PinIdPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+
+
+@router.post(
+    "/v1/pins",
+    response_model=PinOut,
+    status_code=201,
+    responses=problem_docs(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+)
+async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
+    """Pin an answer to a question: one that is kept, corrected or not, or one of your own."""
+    caller = caller_of(request)
+    tenant, reach = caller.tenant or None, caller.reach
+    return json_response(await pin_answer(service.application, asked, tenant, reach), 201)
+
+
+@router.get("/v1/pins", response_model=PinsOut, responses=problem_docs(401, 403, 422, 429, 503))
+async def pins(
+    request: Request, service: ServiceDep, collection: CollectionQuery = None
+) -> Response:
+    """The pinned answers, those that have expired included, each with the reason."""
+    caller = caller_of(request)
+    tenant, reach = caller.tenant or None, caller.reach
+    found = await list_pins(service.application, collection, tenant, reach)
+    return json_response(PinsOut(pins=found))
+
+
+@router.delete(
+    "/v1/pins/{pin_id}",
+    response_model=PinOut,
+    responses=problem_docs(401, 403, 404, 422, 429, 503),
+)
+async def unpin(pin_id: PinIdPath, request: Request, service: ServiceDep) -> Response:
+    """Delete a pinned answer; gives what it was."""
+    caller = caller_of(request)
+    tenant, reach = caller.tenant or None, caller.reach
+    return json_response(await remove_pin(service.application, pin_id, tenant, reach))
