@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from api.http import problems
+from api.http import openapi, problems
 from api.http.middleware import Doorkeeper
 from api.http.service import make_service
-from api.models.inputs import DocumentsIn
-from api.models.output import ProblemOut
 from api.routes import (
     answers,
     batches,
@@ -50,6 +48,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         title="Thrifty RAG",
         version=operations.project_version(),
         lifespan=lifespan,
+        generate_unique_id_function=openapi.name_operation,
         docs_url=None,
         redoc_url=None,
     )
@@ -80,21 +79,5 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         max_body_bytes=settings.max_body_bytes,
         metrics=service.metrics,
     )
-    _document_shared_models(app)
+    openapi.install(app)
     return app
-
-
-def _document_shared_models(app: FastAPI) -> None:
-    """Put the models that routes name by reference alone into the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (ProblemOut, DocumentsIn):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(schema.pop("$defs", {}))
-            schemas[model.__name__] = schema
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -101,7 +101,33 @@ Value = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Collection = Annotated[
-    str, AfterValidator(check_collection), Field(description="Unset: the default collection.")
+    str,
+    AfterValidator(check_collection),
+    Field(
+        description="Unset: the default collection.",
+        json_schema_extra={"pattern": COLLECTION_PATTERN},
+    ),
+]
+Words = Annotated[
+    str,
+    AfterValidator(check_characters),
+    Field(
+        description="What is asked, in plain words.",
+        examples=["When do refunds come?"],
+        json_schema_extra={"pattern": r"\S"},
+    ),
+]
+Dollars = Annotated[
+    Decimal,
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+            ]
+        }
+    ),
 ]
 Filters = Annotated[
     dict[str, tuple[Any, ...]],
@@ -109,12 +135,18 @@ Filters = Annotated[
     WithJsonSchema(
         {
             "type": "object",
+            "maxProperties": MAX_FILTERS,
             "description": "Field of the chunk (document_id, source, title) or of the document's "
             "metadata: the value that it must have, or a list of which one suffices.",
             "additionalProperties": {
                 "anyOf": [
                     {"type": ["string", "number", "boolean"]},
-                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MAX_FILTER_VALUES,
+                        "items": {"type": ["string", "number", "boolean"]},
+                    },
                 ]
             },
         }
@@ -138,9 +170,7 @@ class Input(BaseModel):
 
 
 class _Asked(Input):
-    question: Annotated[str, AfterValidator(check_characters)] = Field(
-        description="What is asked, in plain words."
-    )
+    question: Words
     collection: Collection | None = None
 
     def to_question(self, default_collection: str) -> Question:
@@ -161,8 +191,8 @@ class AnswerOptions(Input):
     tier: Tier | None = Field(
         default=None, description="Who must write the answer; unset: the cheapest that can."
     )
-    max_cost_usd: Decimal | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="Dollars at most for this answer."
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="Dollars at most for this answer."
     )
     fresh: StrictBool = Field(
         default=False, description="Answer anew: give no kept answer, and keep none."
@@ -234,7 +264,7 @@ class TextIn(Input):
         description="Sending the same id again replaces the document; unset: from its content.",
     )
     title: str = Field(default="", max_length=2_000)
-    text: Annotated[str, AfterValidator(_check_text)]
+    text: Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"pattern": r"\S"})]
     metadata: dict[
         Annotated[str, Field(min_length=1, max_length=200)],
         Value,
@@ -252,7 +282,11 @@ class DocumentsIn(Input):
     """Documents to ingest: texts, or URLs and (the command line on this machine only) paths."""
 
     collection: Collection | None = None
-    documents: list[TextIn] | None = Field(default=None, min_length=1)
+    documents: list[TextIn] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[[{"id": "refunds", "text": "Refunds take 14 days."}]],
+    )
     paths: list[Annotated[str, Field(min_length=1)]] | None = Field(
         default=None,
         min_length=1,

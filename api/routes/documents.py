@@ -19,14 +19,18 @@ from api.jobs import kept_files
 from api.jobs.assignment import Assignment
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
-from api.routes.jobs import accepted
+from api.routes.jobs import TAKERS_OF_JOBS, accepted
+from api.setting_groups import COLLECTION_PATTERN
 from rag.errors import RagError
 
 router = APIRouter(tags=["documents"])
 CollectionQuery = Annotated[
     str | None,
     AfterValidator(lambda name: name if name is None else check_collection(name)),
-    Query(description="Unset: the default collection."),
+    Query(
+        description="Unset: the default collection.",
+        json_schema_extra={"pattern": COLLECTION_PATTERN},
+    ),
 ]
 ListedCollectionQuery = Annotated[str | None, Query(description="Unset: all collections.")]
 _BODY: dict[str, Any] = {
@@ -48,7 +52,7 @@ _BODY: dict[str, Any] = {
                                 "contentMediaType": "application/octet-stream",
                             },
                         },
-                        "collection": {"type": "string"},
+                        "collection": {"type": "string", "pattern": COLLECTION_PATTERN},
                     },
                 }
             },
@@ -61,7 +65,7 @@ _BODY: dict[str, Any] = {
     "/v1/documents",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(400, 401, 413, 415, 422, 503),
+    responses=problem_docs(400, 401, 413, 415, 422, 503) | {202: TAKERS_OF_JOBS},
     openapi_extra=_BODY,
 )
 async def ingest_documents(request: Request, service: ServiceDep) -> Response:

@@ -39,7 +39,11 @@ async def ready(service: ServiceDep) -> Response:
     return json_response(ReadyOut(collections=collections))
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(service: ServiceDep) -> Response:
     """Counters for Prometheus."""
     text = await asyncio.to_thread(service.metrics.render)
