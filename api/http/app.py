@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from api.http import openapi, problems
+from api.http.bodies import BodyLimits
 from api.http.middleware import Doorkeeper
 from api.http.service import make_service
 from api.routes import (
@@ -76,7 +77,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
-        max_body_bytes=settings.max_body_bytes,
+        body_limits=BodyLimits(settings),
         metrics=service.metrics,
     )
     openapi.install(app)

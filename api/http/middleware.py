@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.admission import ClientLeftError
+from api.http.bodies import BodyLimits
 from api.http.metrics import Metrics
 from api.http.problems import http_problem, internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
@@ -40,11 +41,16 @@ class Doorkeeper:
     """The layer; `allowed_hosts` are names, besides this machine's, that callers may use."""
 
     def __init__(
-        self, app: ASGIApp, *, allowed_hosts: Collection[str], max_body_bytes: int, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Collection[str],
+        body_limits: BodyLimits,
+        metrics: Metrics,
     ) -> None:
         self._app = app
         self._allowed_hosts = frozenset({*LOOPBACK_HOSTS, *map(str.lower, allowed_hosts)})
-        self._max_body_bytes = max_body_bytes
+        self._body_limits = body_limits
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +82,7 @@ class Doorkeeper:
         headers = Headers(scope=scope)
         try:
             self._check_origin(headers)
-            limited = self._limit_body(headers, receive)
+            limited = self._body_limits.around(receive, scope["path"], headers)
         except HTTPException as error:
             await problem_response(http_problem(error), {"Connection": "close"})(
                 scope, receive, send
@@ -99,28 +105,6 @@ class Doorkeeper:
                 HTTPStatus.FORBIDDEN,
                 f"the page {origin[:100]!r} may not call this service: call it from its own page",
             )
-
-    def _limit_body(self, headers: Headers, receive: Receive) -> Receive:
-        limit = self._max_body_bytes
-        declared = headers.get("content-length", "0")
-        too_large = HTTPException(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body is larger than the limit of {limit:,} bytes: send less at once, "
-            "or raise the setting server.max_body_bytes",
-        )
-        if declared.isdecimal() and int(declared) > limit:
-            raise too_large
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise too_large
-            return message
-
-        return limited
 
 
 class _Sender:

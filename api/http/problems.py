@@ -64,6 +64,7 @@ TITLES: Mapping[int, str] = {  # our own, since Python's change from version to 
     415: "Unsupported content type",
     421: "Unknown host",
     422: "Cannot be processed",
+    431: "Head too large",
     500: "Internal error",
     501: "Not installed",
     502: "Bad gateway",

@@ -41,6 +41,7 @@ MAX_SHOWN_CHARS = 60
 MAX_URLS = 1_000
 MAX_URL_CHARS = 2_000
 MAX_INTEGER = 2**63 - 1  # what stores can hold
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks by which one text looks like another
 
 
 def check_collection(name: str) -> str:
@@ -250,7 +251,7 @@ def _check_text(text: str) -> str:
 
 
 def _check_id(given: str) -> str:
-    cleaned = clean_text(given).strip()
+    cleaned = _TURNS.sub("", clean_text(given)).strip()
     if not cleaned or "\n" in cleaned or len(cleaned) > MAX_ID_CHARS:
         raise ValueError(f"give one line of 1 to {MAX_ID_CHARS} characters")
     return cleaned
