@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from api.setting_groups import COLLECTION_PATTERN, Group, split_names
+from api.setting_groups import ANY_COLLECTION_PATTERN, Group, split_names
 
 
 def _check_collections(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
-        if not re.match(COLLECTION_PATTERN, name):
+        if not re.match(ANY_COLLECTION_PATTERN, name):
             raise ValueError(f"{name!r} is no name of a collection: give those that are, in full")
     return tuple(dict.fromkeys(names))
 

@@ -13,6 +13,7 @@ from api.http.uploads import safe_name
 from api.jobs.assignment import TEXT_PREFIX, UPLOAD_PREFIX, Assignment
 from api.jobs.kept_files import FOLDER
 from api.jobs.runner import purge
+from api.keys.reach import EVERYTHING, Reach
 from api.models.documents import DocumentOut
 from api.models.inputs import DocumentsIn, TextIn
 from indexing.identity import content_version, document_id_for
@@ -129,14 +130,28 @@ def document_from(sent: TextIn, collection: str) -> Document:
     )
 
 
-async def list_documents(application: Application, collection: str | None) -> list[DocumentOut]:
-    """The documents of a collection, or (None) of all. Raises NotFoundError."""
+async def list_documents(
+    application: Application, collection: str | None, reach: Reach = EVERYTHING
+) -> list[DocumentOut]:
+    """The documents of a collection, or (None) of all within reach.
+
+    Raises NotFoundError, and AccessError for a collection out of reach.
+    """
     manifest = application.manifest
-    records = await asyncio.to_thread(manifest.documents, collection)
+    if reach is EVERYTHING and collection is None:
+        records = await asyncio.to_thread(manifest.documents, None)
+        return [DocumentOut.of(record) for record in records]
+    known = [name for name in await asyncio.to_thread(manifest.collections) if reach.has(name)]
+    wanted = known if collection is None else [reach.inside(collection)]
+    found = [await asyncio.to_thread(manifest.documents, name) for name in wanted]
+    records = [record for records in found for record in records]
     if collection is not None and not records:
-        known = await asyncio.to_thread(manifest.collections)
+        names = ", ".join(reach.shown(name) for name in known[:20])
         raise NotFoundError(
             f"no collection {collection!r}: "
-            + (f"there are {', '.join(known[:20])}" if known else "nothing is ingested yet")
+            + (f"there are {names}" if names else "nothing is ingested yet")
         )
-    return [DocumentOut.of(record) for record in records]
+    return [
+        DocumentOut.of(record).model_copy(update={"collection": reach.shown(record.collection)})
+        for record in records
+    ]

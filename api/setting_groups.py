@@ -15,6 +15,9 @@ from rag.pipeline import MAX_CONTEXT_TOKENS, MAX_HITS
 COLLECTION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a collection may be called: it is part of URLs, file names and metrics."""
 
+ANY_COLLECTION_PATTERN = COLLECTION_PATTERN[:-1] + r"(:[A-Za-z0-9][A-Za-z0-9._-]{0,99})?$"
+"""The same, or that of a tenant as the operator calls it: `tenant:collection`."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on `host`."""
@@ -26,13 +29,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_host(host: str) -> str:
-    if not is_loopback(host):
-        raise ValueError(
-            "this would let other machines in, and there are no keys yet to keep strangers out: "
-            "give 127.0.0.1, and put a proxy that asks for a password in front"
-        )
-    return host
+def _check_redis_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+            raise ValueError(
+                "give redis:// or rediss:// and a host, such as redis://127.0.0.1:6379"
+            )
+    return url
 
 
 def _check_store_url(url: str | None) -> str | None:
@@ -284,9 +288,10 @@ class ReuseSettings(Group):
 class ServerSettings(Group):
     """The HTTP service."""
 
-    host: Annotated[str, AfterValidator(_check_host)] = Field(
+    host: str = Field(
         default="127.0.0.1",
-        description="Address to listen on; this machine only, until there are keys.",
+        min_length=1,
+        description="Address to listen on; one that other machines reach needs keys.",
     )
     port: int = Field(
         default=8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one."
@@ -327,6 +332,11 @@ class ServerSettings(Group):
         default=(),
         description="Names under which the service may be called besides this machine's, between "
         "commas: that of a proxy. Others are refused, lest foreign web pages read the documents.",
+    )
+    redis_url: Annotated[SecretStr | None, AfterValidator(_check_redis_url)] = Field(
+        default=None,
+        description="Redis in which several services count requests together for the limits of "
+        "keys, as `redis://127.0.0.1:6379`; unset: each service counts its own.",
     )
 
 

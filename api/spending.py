@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
+from api.keys.reach import EVERYTHING, Reach
+from api.keys.records import KeyRecords
 from api.models.costs import CostsIn, CostsOut, ReuseOut, SumOut, WallOut
-from generation.money.sums import CostSum, costs, wall_states
+from generation.money.budgets import with_key_walls
+from generation.money.sums import CostSum, WallState, costs, wall_states
+from generation.reuse.tables import REUSES
 from generation.reuse.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -19,23 +24,29 @@ N = TypeVar("N", Decimal, float)
 
 
 async def look_up_costs(
-    application: Application, asked: CostsIn, now: datetime | None = None
+    application: Application,
+    asked: CostsIn,
+    reach: Reach = EVERYTHING,
+    now: datetime | None = None,
 ) -> CostsOut:
     """The sums that are asked for, and the budgets at the time `now`, which is this moment.
 
-    Raises InputError, StateError.
+    Of one tenant alone, where the reach is no further. Raises InputError, StateError.
     """
-    return await asyncio.to_thread(_look_up, application, asked, now or datetime.now(UTC))
+    return await asyncio.to_thread(_look_up, application, asked, reach, now or datetime.now(UTC))
 
 
-def _look_up(application: Application, asked: CostsIn, now: datetime) -> CostsOut:
+def _look_up(application: Application, asked: CostsIn, reach: Reach, now: datetime) -> CostsOut:
     since, until = asked.days(now.date())
     begin, end = _midnight(since), _midnight(until + timedelta(days=1))
-    rows = costs(application.state, begin, end, asked.by)
-    tiers = rows if asked.by == "tier" else costs(application.state, begin, end, "tier")
+    tenant = reach.tenant
+    rows = costs(application.state, begin, end, asked.by, tenant)
+    tiers = rows if asked.by == "tier" else costs(application.state, begin, end, "tier", tenant)
     total = _total(tiers)
     again = next((one for one in tiers if one.name == "cache"), None)
-    known = Verdicts(application.state).sum(begin, end)
+    known = Verdicts(application.state).sum(begin, end, reach.within(REUSES.c.collection))
+    if asked.by == "collection":
+        rows = [replace(row, name=reach.shown(row.name)) for row in rows]
     return CostsOut(
         since=since,
         until=until,
@@ -43,11 +54,21 @@ def _look_up(application: Application, asked: CostsIn, now: datetime) -> CostsOu
         rows=[SumOut.of(row) for row in rows],
         total=SumOut.of(total),
         reuse=ReuseOut.of(again, total.answers or 0, known),
-        walls=[
-            WallOut.of(state)
-            for state in wall_states(application.state, application.answering.walls, now)
-        ],
+        walls=[WallOut.of(state) for state in _walls(application, tenant, now)],
     )
+
+
+def _walls(application: Application, tenant: str | None, now: datetime) -> list[WallState]:
+    """The walls of the settings and of the keys; of a tenant, its own and those of its keys."""
+    made = [kept.key for kept in KeyRecords(application.state).all() if kept.revoked_at is None]
+    walls = with_key_walls(
+        application.answering.walls, {key.name: (key.day_usd, key.month_usd) for key in made}
+    )
+    states = wall_states(application.state, walls, now)
+    if tenant is None:
+        return states
+    own = {("key", key.name) for key in made if key.tenant == tenant} | {("tenant", tenant)}
+    return [state for state in states if (state.scope, state.name) in own]
 
 
 def _midnight(day: date) -> datetime:

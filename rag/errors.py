@@ -6,7 +6,9 @@
     │   ├── RangeError             a number outside its range
     │   ├── FilterError            a filter that cannot be understood
     │   ├── ConflictError          it does not fit how things stand
-    │   └── NotFoundError          no such collection, document or job
+    │   ├── NotFoundError          no such collection, document or job
+    │   └── AccessError            this caller may not
+    │       └── KeyRefusedError    no key, or one that is not valid
     ├── DocumentError              one document cannot be read; the others go in
     │   └── GoneError              nothing is at its place any more
     ├── SettingsError              settings that are wrong or contradict each other
@@ -25,6 +27,7 @@
     │   └── ProviderReplyError     it answered what cannot be understood
     ├── BudgetError                it would have passed a wall; nothing was spent
     ├── ServiceError               the running service could not be reached or refused
+    ├── RateLimitError             called too often; says after how long to come back
     └── OverloadedError            too much work at once; says after how long to come back
 
 Every message gives the value, the limit and the mend. `retryable` says whether the same call may
@@ -72,6 +75,14 @@ class ConflictError(InputError):
 
 class NotFoundError(InputError):
     """A collection, document or job of that name does not exist."""
+
+
+class AccessError(InputError):
+    """This caller may not do that, or not from there."""
+
+
+class KeyRefusedError(AccessError):
+    """There is no key, or one that is wrong, has expired or was revoked."""
 
 
 class DocumentError(RagError):
@@ -166,6 +177,12 @@ class BudgetError(RagError):
 
 class ServiceError(RagError):
     """The running service could not be reached, or refused the call."""
+
+    retryable = True
+
+
+class RateLimitError(RagError):
+    """The caller has called as often as it may for now."""
 
     retryable = True
 

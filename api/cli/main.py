@@ -23,6 +23,7 @@ from api.cli.evaluate import evaluate
 from api.cli.experiments import experiments
 from api.cli.frontier import frontier
 from api.cli.ingest import ingest, quote
+from api.cli.keys import keys
 from api.cli.mcp import mcp
 from api.cli.migrate import migrate
 from api.cli.model import model
@@ -94,6 +95,7 @@ def make_app(build: Build) -> typer.Typer:
     ):
         app.command()(command)
     app.add_typer(distill, name="distill")
+    app.add_typer(keys, name="keys")
     return app
 
 

@@ -54,6 +54,7 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
             url = _url(listener)
             application = build(settings)
             try:
+                check_address(settings.server.host, application)
                 await application.ingestion.mend()
             except RagError:
                 await application.close()
@@ -67,6 +68,18 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
             await server.serve(sockets=[listener])
     finally:
         lock.release()
+
+
+def check_address(host: str, application: Application) -> None:
+    """Raises SettingsError for an address that other machines reach, where there are no keys."""
+    from api.keys.records import KeyRecords
+    from api.setting_groups import is_loopback
+
+    if not is_loopback(host) and not KeyRecords(application.state).are_there():
+        raise SettingsError(
+            f"server.host is {host!r}, which lets other machines in, and there is no key to keep "
+            "strangers out: make one with `rag keys create`, or give 127.0.0.1"
+        )
 
 
 def _make_server(application: Application, holder: Holder) -> Any:

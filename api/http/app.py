@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from api.http import openapi, problems
 from api.http.bodies import BodyLimits
+from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
 from api.http.service import make_service
+from api.keys.rates import Rates
+from api.keys.records import KeyRecords
 from api.routes import (
     answers,
     batches,
     chat,
+    conversations,
     costs,
     documents,
     feedback,
@@ -26,6 +30,7 @@ from api.routes import (
     search,
     widget,
 )
+from api.setting_groups import is_loopback
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -50,6 +55,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         version=operations.project_version(),
         lifespan=lifespan,
         generate_unique_id_function=openapi.name_operation,
+        dependencies=[Depends(_check_gate)],
         docs_url=None,
         redoc_url=None,
     )
@@ -60,6 +66,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         chat,
         feedback,
         handoffs,
+        conversations,
         batches,
         search,
         documents,
@@ -74,6 +81,14 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     if application.tracing is not None:
         app.add_middleware(application.tracing.requests)
     settings = application.settings.server
+    redis_url = settings.redis_url
+    app.add_middleware(
+        Gate,
+        records=KeyRecords(application.state),
+        rates=Rates(None if redis_url is None else redis_url.get_secret_value()),
+        token=token,
+        listens_beyond=not is_loopback(settings.host),
+    )
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
@@ -82,3 +97,10 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     openapi.install(app)
     return app
+
+
+async def _check_gate(request: Request) -> None:
+    """What the gate has let in is what is done: no route stands behind another one's row."""
+    path = request.scope["route"].path
+    if request.state.path != path:
+        raise RuntimeError(f"the gate knows no route {request.method} {path}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 
-from api.http.asker import Asker
+from api.http.caller import Caller
 from api.http.service import Service
 from api.models.answers import dollars
 from rag.ports import Listener
@@ -18,16 +17,16 @@ _PIECE = re.compile(r".*?(?:\[\d+\]\s*|\n+|$)", re.DOTALL)
 
 async def ask(
     question: Question,
-    asker: Asker,
+    caller: Caller,
     service: Service,
     max_context_tokens: int | None = None,
     listener: Listener | None = None,
 ) -> Answer:
-    """The answer to a question of this asker, counted. Raises what the path raises."""
+    """The answer to a question of this caller, counted. Raises what the path raises."""
     if service.application.settings.log.questions:
         _log.info("question: %r", question.text)
     answer = await service.application.pipeline.answer(
-        replace(question, tenant=asker.tenant, key=asker.key), max_context_tokens, listener
+        caller.asks(question), max_context_tokens, listener
     )
     service.metrics.count_answer(answer)
     return answer

@@ -1,6 +1,6 @@
 """What happens to every request before and after its route, as one plain ASGI layer.
 
-Gives it an id, refuses foreign hosts and bodies that are too large, adds security headers, turns
+Gives it an id, refuses foreign names and bodies that are too large, adds security headers, turns
 the unexpected into a problem document, writes one log line, and counts. Never logs a query, a body
 or a header.
 """
@@ -15,12 +15,14 @@ from http import HTTPMethod, HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.admission import ClientLeftError
 from api.http.bodies import BodyLimits
 from api.http.metrics import Metrics
-from api.http.problems import http_problem, internal_problem, problem_response
+from api.http.openai_errors import refusal
+from api.http.problems import internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
 
 SECURITY_HEADERS = {
@@ -81,29 +83,21 @@ class Doorkeeper:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         try:
-            self._check_origin(headers)
+            self._check_host(headers)
             limited = self._body_limits.around(receive, scope["path"], headers)
         except HTTPException as error:
-            await problem_response(http_problem(error), {"Connection": "close"})(
-                scope, receive, send
-            )
+            await refusal(Request(scope), error)(scope, receive, send)
             return
         await self._app(scope, limited, send)
 
-    def _check_origin(self, headers: Headers) -> None:
-        """No foreign web page may call: neither by another name for this address, nor at all."""
+    def _check_host(self, headers: Headers) -> None:
+        """No foreign web page may call by another name for this address."""
         host = headers.get("host", "")
         if re.sub(r":\d+$", "", host).lower() not in self._allowed_hosts:
             raise HTTPException(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"the host {host[:100]!r} is not one of this service: "
                 "add it to the setting server.allowed_hosts",
-            )
-        origin = headers.get("origin")
-        if origin is not None and re.sub("^https?://", "", origin).lower() != host.lower():
-            raise HTTPException(
-                HTTPStatus.FORBIDDEN,
-                f"the page {origin[:100]!r} may not call this service: call it from its own page",
             )
 
 
@@ -126,7 +120,9 @@ class _Sender:
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", None) or "unmatched"
+    """The pattern of its route; of what the gate refused, the one that it found."""
+    found: str | None = getattr(scope.get("route"), "path", None)
+    return found or scope.get("state", {}).get("path") or "unmatched"
 
 
 def _method(scope: Scope) -> str:

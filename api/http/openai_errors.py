@@ -10,13 +10,26 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.problems import TOLD, TYPE_PREFIX, told_of
+from api.http.problems import TOLD, TYPE_PREFIX, problem_response, told_of
 from rag.errors import NotFoundError, QuestionError
+
+PATHS = ("/v1/chat/", "/v1/models")
+"""Below which the protocol is spoken."""
 
 _STATUS: Mapping[int, int] = {422: 400, 402: 429}
 """Where the protocol has another status for a problem than we have."""
-_TYPES: Mapping[int, str] = {401: "authentication_error", 429: "insufficient_quota"}
-_CODES: Mapping[str, str] = {"unknown_model": "model_not_found", "budget": "insufficient_quota"}
+_TYPES: Mapping[str, str] = {
+    "key_refused": "authentication_error",
+    "access": "permission_error",
+    "rate_limit": "requests",
+    "budget": "insufficient_quota",
+}
+_CODES: Mapping[str, str] = {
+    "unknown_model": "model_not_found",
+    "budget": "insufficient_quota",
+    "key_refused": "invalid_api_key",
+    "rate_limit": "rate_limit_exceeded",
+}
 
 
 class UnknownModelError(NotFoundError):
@@ -40,19 +53,20 @@ class OpenAIRoute(APIRoute):
             try:
                 return await answer(request)
             except TOLD as error:
-                return _told(request, error)
+                return openai_response(request, error)
 
         return answer_or_tell
 
 
-def _told(request: Request, error: Exception) -> Response:
+def openai_response(request: Request, error: Exception) -> Response:
+    """One of the errors in TOLD, as clients of OpenAI read it."""
     problem, headers = told_of(request, error)
     status = _STATUS.get(problem["status"], problem["status"])
     is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     code = problem["type"].removeprefix(TYPE_PREFIX).replace("-", "_")
     told = {
         "message": problem["detail"],
-        "type": _TYPES.get(status, "server_error" if is_ours else "invalid_request_error"),
+        "type": _TYPES.get(code, "server_error" if is_ours else "invalid_request_error"),
         "param": _param(problem, error),
         "code": _CODES.get(code, code),
     }
@@ -65,6 +79,19 @@ def _told(request: Request, error: Exception) -> Response:
         {**headers, "x-should-retry": should_retry},
         media_type="application/json",
     )
+
+
+def refusal(request: Request, error: Exception) -> Response:
+    """One of the errors in TOLD, before there is a route: in the words of the path's protocol.
+
+    The body was not read, and may be endless: the connection ends with the answer.
+    """
+    if request.scope["path"].startswith(PATHS):
+        response = openai_response(request, error)
+    else:
+        response = problem_response(*told_of(request, error))
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _param(problem: Mapping[str, Any], error: Exception) -> str | None:

@@ -19,6 +19,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.http.caller import Caller
 from api.http.request_ids import current_request_id
 from api.models.inputs import validation_lines
 from rag import errors
@@ -31,6 +32,8 @@ STATUS: Mapping[type[errors.RagError], HTTPStatus] = {
     errors.FilterError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.AccessError: HTTPStatus.FORBIDDEN,
+    errors.KeyRefusedError: HTTPStatus.UNAUTHORIZED,
     errors.DocumentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GoneError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -49,6 +52,7 @@ STATUS: Mapping[type[errors.RagError], HTTPStatus] = {
     errors.ProviderReplyError: HTTPStatus.BAD_GATEWAY,
     errors.BudgetError: HTTPStatus.PAYMENT_REQUIRED,
     errors.ServiceError: HTTPStatus.BAD_GATEWAY,
+    errors.RateLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 TITLES: Mapping[int, str] = {  # our own, since Python's change from version to version
@@ -64,6 +68,7 @@ TITLES: Mapping[int, str] = {  # our own, since Python's change from version to 
     415: "Unsupported content type",
     421: "Unknown host",
     422: "Cannot be processed",
+    429: "Too many requests",
     431: "Head too large",
     500: "Internal error",
     501: "Not installed",
@@ -87,6 +92,14 @@ def status_of(error: errors.RagError) -> HTTPStatus:
 def problem_of(error: errors.RagError) -> dict[str, Any]:
     """The problem document of one of our own errors."""
     return _problem(_kind(type(error)), status_of(error), str(error), retryable=error.retryable)
+
+
+def problem_told(request: Request, error: errors.RagError) -> dict[str, Any]:
+    """The same, with the names of collections as the caller of this request calls them."""
+    problem = problem_of(error)
+    caller: Caller | None = getattr(request.state, "caller", None)
+    detail = problem["detail"]
+    return problem | {"detail": detail if caller is None else caller.reach.told(detail)}
 
 
 def http_problem(error: HTTPException) -> dict[str, Any]:
@@ -122,7 +135,7 @@ def install(app: FastAPI) -> None:
 def told_of(request: Request, error: Exception) -> tuple[dict[str, Any], Mapping[str, str]]:
     """What a caller is told of one of the errors in TOLD: a problem document, and headers."""
     if isinstance(error, errors.RagError):
-        return problem_of(error), _retry_after(error)
+        return problem_told(request, error), _headers(error)
     if isinstance(error, HTTPException):
         return _http_problem_at(request, error), _http_headers(request, error)
     assert isinstance(error, RequestValidationError)
@@ -133,7 +146,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
     return problem_response(*told_of(request, error))
 
 
-def _retry_after(error: errors.RagError) -> dict[str, str]:
+def _headers(error: errors.RagError) -> dict[str, str]:
+    if isinstance(error, errors.KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
     after_s = error.retry_after_s
     return {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
 

@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from api.jobs.kept_files import keep_only
-from api.setting_groups import COLLECTION_PATTERN
+from api.setting_groups import ANY_COLLECTION_PATTERN
 from rag.errors import InputError, StateError
 
 MAX_FILES = 1_000
@@ -141,7 +141,7 @@ def _collection(form: FormData) -> str | None:
     name = form.get("collection")
     if name is None:
         return None
-    if not isinstance(name, str) or not re.fullmatch(COLLECTION_PATTERN, name):
+    if not isinstance(name, str) or not re.fullmatch(ANY_COLLECTION_PATTERN, name):
         raise _invalid("collection", "use 1 to 100 letters, digits, dots, dashes and underscores")
     return name
 

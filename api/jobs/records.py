@@ -14,10 +14,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from api.jobs.assignment import Assignment
 from api.jobs.tables import JOBS
+from api.keys.reach import EVERYTHING, Reach
 from api.models.documents import JobLineOut, JobOut, JobState, ProgressOut, ReportOut
 from indexing.ingesting.report import IngestionReport, Progress
 from rag.errors import ConflictError, NotFoundError, OverloadedError
@@ -63,18 +75,22 @@ class JobRecords:
         with self._engine.begin() as connection:
             self._add(connection, job_id, assignment)
 
-    def get(self, job_id: str) -> JobOut:
-        """A job as it stands, without a report of another version. Raises NotFoundError."""
-        query = select(*_LINE, JOBS.c.report).where(JOBS.c.id == job_id)
+    def get(self, job_id: str, reach: Reach = EVERYTHING) -> JobOut:
+        """A job as it stands, without a report of another version.
+
+        Raises NotFoundError, also for one out of reach.
+        """
+        query = select(*_LINE, JOBS.c.report).where(_is_it(job_id, reach))
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise _unknown(job_id)
         return JobOut(**_line(row).model_dump(), report=_report(row.report))
 
-    def newest(self, limit: int) -> list[JobLineOut]:
-        """The newest jobs, of all services, newest first."""
-        query = select(*_LINE).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
+    def newest(self, limit: int, reach: Reach = EVERYTHING) -> list[JobLineOut]:
+        """The newest jobs within reach, of all services, newest first."""
+        query = select(*_LINE).where(reach.within(JOBS.c.collection))
+        query = query.order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
         with self._engine.connect() as connection:
             return [_line(row) for row in connection.execute(query)]
 
@@ -138,25 +154,25 @@ class JobRecords:
         with self._engine.begin() as connection:
             connection.execute(running.values(**values))
 
-    def cancel(self, job_id: str) -> Assignment | None:
+    def cancel(self, job_id: str, reach: Reach = EVERYTHING) -> Assignment | None:
         """Record an unfinished job as cancelled; gives what it would have done.
 
         None for a finished job, which stays as it is. Raises NotFoundError.
         """
         with self._engine.begin() as connection:
-            if not connection.scalar(select(func.count()).where(JOBS.c.id == job_id)):
+            if not connection.scalar(select(func.count()).where(_is_it(job_id, reach))):
                 raise _unknown(job_id)
             assignment = _assignment(connection, job_id)
             stopped = update(JOBS).where(JOBS.c.id == job_id, _UNFINISHED)
             values = {"state": "cancelled", "finished_at": _now(), "payload": None}
             return assignment if connection.execute(stopped.values(**values)).rowcount else None
 
-    def retry(self, job_id: str, new_id: str) -> None:
+    def retry(self, job_id: str, new_id: str, reach: Reach = EVERYTHING) -> None:
         """Make a job of what failed in another one, which then keeps nothing of it.
 
         Raises NotFoundError, ConflictError when there is nothing to retry, and OverloadedError.
         """
-        query = select(JOBS.c.state, JOBS.c.owner, JOBS.c.payload).where(JOBS.c.id == job_id)
+        query = select(JOBS.c.state, JOBS.c.owner, JOBS.c.payload).where(_is_it(job_id, reach))
         with self._engine.begin() as connection:
             row = connection.execute(query.with_for_update()).one_or_none()
             if row is None:
@@ -243,6 +259,10 @@ def purge_payloads(engine: Engine, collection: str, sources: Collection[str]) ->
             connection.execute(update(JOBS).where(JOBS.c.id == row.id).values(payload=payload))
             changed.append(after)
     return changed
+
+
+def _is_it(job_id: str, reach: Reach) -> ColumnElement[bool]:
+    return and_(JOBS.c.id == job_id, reach.within(JOBS.c.collection))
 
 
 def _finish(connection: Connection, job_id: str, state: JobState, **values: Any) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from api.jobs.assignment import Assignment
 from api.jobs.kept_files import FOLDER, keep_only, sweep
 from api.jobs.records import Claimed, JobRecords, purge_payloads
+from api.keys.reach import EVERYTHING, Reach
 from api.models.documents import JobLineOut, JobOut, ProgressOut
 from indexing.ingesting.report import IngestionReport, OnProgress, Progress
 from rag.errors import RagError
@@ -64,34 +65,34 @@ class Jobs:
         self.start()
         return await self.get(job_id)
 
-    async def get(self, job_id: str) -> JobOut:
-        """A job as it stands. Raises NotFoundError."""
-        job = await asyncio.to_thread(self._records.get, job_id)
+    async def get(self, job_id: str, reach: Reach = EVERYTHING) -> JobOut:
+        """A job as it stands. Raises NotFoundError, as all do for one out of reach."""
+        job = await asyncio.to_thread(self._records.get, job_id, reach)
         progress = self._progress.get(job_id)
         if progress is None or job.state != "running":
             return job
         return job.model_copy(update={"progress": ProgressOut.of(progress)})
 
-    async def newest(self, limit: int) -> list[JobLineOut]:
+    async def newest(self, limit: int, reach: Reach = EVERYTHING) -> list[JobLineOut]:
         """The newest jobs without their reports, newest first."""
-        return await asyncio.to_thread(self._records.newest, limit)
+        return await asyncio.to_thread(self._records.newest, limit, reach)
 
-    async def cancel(self, job_id: str) -> JobOut:
+    async def cancel(self, job_id: str, reach: Reach = EVERYTHING) -> JobOut:
         """Stop a job; what it has written stays. A finished job is left as it is."""
-        assignment = await asyncio.to_thread(self._records.cancel, job_id)
+        assignment = await asyncio.to_thread(self._records.cancel, job_id, reach)
         if self._running is not None and self._running[0] == job_id:
             self._running[1].cancel()
         elif assignment is not None:
             await self._keep_only(assignment, ())
         return await self.get(job_id)
 
-    async def retry(self, job_id: str) -> JobOut:
+    async def retry(self, job_id: str, reach: Reach = EVERYTHING) -> JobOut:
         """A new job of what failed in a finished one.
 
         Raises NotFoundError, ConflictError when there is nothing to retry, and OverloadedError.
         """
         new_id = _new_id()
-        await asyncio.to_thread(self._records.retry, job_id, new_id)
+        await asyncio.to_thread(self._records.retry, job_id, new_id, reach)
         self.start()
         return await self.get(new_id)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -100,7 +100,8 @@ class AnswerOut(Output):
     """The answer to one question, with its evidence and its bill.
 
     `arm` is the configuration that made it, as "experiment/arm", while an experiment runs.
-    `action` is where to go with a question that was not answered.
+    `asked_as` is the question that was answered, where that is a follow-up put so that it stands
+    alone. `action` is where to go with a question that was not answered.
     """
 
     id: str
@@ -115,6 +116,7 @@ class AnswerOut(Output):
     degraded_because: str | None
     because: str = ""
     arm: str | None = None
+    asked_as: str | None = None
     action: ActionOut | None = None
 
     @classmethod
@@ -140,8 +142,23 @@ class AnswerOut(Output):
             degraded_because=answer.degraded_because,
             because=answer.because,
             arm=answer.arm or None,
+            asked_as=answer.asked_as or None,
             action=None if way_on is None else ActionOut.of(way_on),
         )
+
+    def for_visitors(self) -> Self:
+        """Without the operator's paths, and without his money but for what this answer cost."""
+        citations = [
+            one.model_copy(update={"source": public_source(one.source)}) for one in self.citations
+        ]
+        why = None if self.degraded_because is None else "no better answer was possible now"
+        hidden = {"citations": citations, "degraded_because": why, "because": "", "arm": None}
+        return self.model_copy(update=hidden)
+
+
+def public_source(source: str) -> str:
+    """A source that anybody may know: the address of a page; a path on this machine is none."""
+    return source if source.startswith(("http://", "https://")) else ""
 
 
 class HitOut(Output):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
+from api.keys.reach import Reach
+from api.models.answers import public_source
 from api.models.output import Output
 from indexing.ingesting.report import ForgetReport, IngestionReport, Item, Outcome, Progress
 from indexing.manifest.manifest import DocumentRecord
@@ -55,6 +57,11 @@ class DocumentTextOut(Output):
     page_starts: list[int]
     metadata: dict[str, Scalar]
     dated: str
+
+    def for_visitors(self) -> Self:
+        """Without the operator's paths, and without what is only there to filter by."""
+        sources = [one for one in self.sources if public_source(one)]
+        return self.model_copy(update={"sources": sources, "metadata": {}})
 
     @classmethod
     def of(cls, document: Document) -> DocumentTextOut:
@@ -189,11 +196,25 @@ class JobLineOut(Output):
     reason: str | None
     can_be_retried: bool = False
 
+    def shown_to(self, reach: Reach) -> Self:
+        """The same, with the names of collections as the caller calls them."""
+        reason = None if self.reason is None else reach.told(self.reason)
+        named = {"collection": reach.shown(self.collection), "reason": reason}
+        return self.model_copy(update=named)
+
 
 class JobOut(JobLineOut):
     """An ingestion job; `report` is there once it is done."""
 
     report: ReportOut | None
+
+    def shown_to(self, reach: Reach) -> Self:
+        """The same, with the names of collections as the caller calls them."""
+        shown = super().shown_to(reach)
+        if shown.report is None:
+            return shown
+        named = {"collection": reach.shown(shown.report.collection)}
+        return shown.model_copy(update={"report": shown.report.model_copy(update=named)})
 
 
 class JobsOut(Output):

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.setting_groups import COLLECTION_PATTERN
+from api.setting_groups import ANY_COLLECTION_PATTERN
 from indexing.loading.names import canonical_url
 from indexing.readers.content import clean_text
 from indexing.readers.jsonl import MAX_ID_CHARS
@@ -46,7 +46,7 @@ _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks by which one text l
 
 def check_collection(name: str) -> str:
     """The name itself. Raises ValueError when a collection cannot be called so."""
-    if not re.fullmatch(COLLECTION_PATTERN, name):
+    if not re.fullmatch(ANY_COLLECTION_PATTERN, name):
         raise ValueError("use 1 to 100 letters, digits, dots, dashes and underscores")
     return name
 
@@ -106,7 +106,7 @@ Collection = Annotated[
     AfterValidator(check_collection),
     Field(
         description="Unset: the default collection.",
-        json_schema_extra={"pattern": COLLECTION_PATTERN},
+        json_schema_extra={"pattern": ANY_COLLECTION_PATTERN},
     ),
 ]
 Words = Annotated[
@@ -187,7 +187,9 @@ class AnswerOptions(Input):
     conversation_id: str | None = Field(
         default=None,
         max_length=200,
-        description="What the question is a part of: an experiment serves all of it alike.",
+        description="What the question is a part of: what was asked there before is remembered "
+        "for a while, and a follow-up is put so that it stands alone; an experiment serves all of "
+        "it alike.",
     )
     tier: Tier | None = Field(
         default=None, description="Who must write the answer; unset: the cheapest that can."

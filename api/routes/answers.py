@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from api.handoff_settings import HandoffSettings
 from api.http.admission import while_client_waits
-from api.http.asker import asker_of
 from api.http.asking import ask, cost_headers, pieces_of
-from api.http.problems import internal_problem, problem_of
+from api.http.caller import Caller, caller_of
+from api.http.problems import internal_problem, problem_told
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
 from api.models.inputs import AnswerIn
+from api.settings import Settings
 from api.tiers import check_tier
-from rag.errors import RagError
+from rag.errors import AccessError, RagError
 from rag.types import Answer, CostLine
 
 KEEPALIVE_S = 15.0
@@ -29,6 +29,8 @@ _LINKS = {
         "requestBody": {"answer_id": "$response.body#/id", "verdict": "right"},
     }
 }
+OF_VISITORS = {"question", "collection", "conversation_id", "stream"}
+"""What somebody on a web page may say; the rest would choose what it costs."""
 
 router = APIRouter(tags=["answers"])
 _log = logging.getLogger(__name__)
@@ -37,24 +39,37 @@ _log = logging.getLogger(__name__)
 @router.post(
     "/v1/answers",
     response_model=AnswerOut,
-    responses=problem_docs(400, 404, 413, 415, 422, 503)
+    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 503)
     | {200: {"content": {"text/event-stream": {}}, "links": _LINKS}},
 )
 async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep) -> Response:
     """Answer a question from the documents, with exact citations, confidence and cost."""
-    asker = asker_of(request)
+    caller = caller_of(request)
     settings = service.application.settings
+    if caller.is_visitor:
+        _check_visitor(asked)
     check_tier(settings, asked.tier)
-    question, tokens = asked.to_question(settings.collection), asked.max_context_tokens
+    question = asked.to_question(caller.default_collection(settings.collection))
+    tokens = asked.max_context_tokens
     if asked.stream:
         told = _Told()
-        task = service.admission.start(ask(question, asker, service, tokens, told))
-        events = _events(task, told, settings.handoff)
+        task = service.admission.start(ask(question, caller, service, tokens, told))
+        events = _events(task, told, request, settings)
         return EventSourceResponse(events, headers={"Cache-Control": "no-store"})
-    task = service.admission.start(ask(question, asker, service, tokens))
+    task = service.admission.start(ask(question, caller, service, tokens))
     answer = await while_client_waits(request, task)
+    return json_response(_shown(answer, caller, settings), headers=cost_headers(answer))
+
+
+def _check_visitor(asked: AnswerIn) -> None:
+    """Raises AccessError for what would let a visitor spend more, or look where he may not."""
+    for name in sorted(asked.model_fields_set - OF_VISITORS):
+        raise AccessError(f"a publishable key may not set {name}: leave it out, or use another key")
+
+
+def _shown(answer: Answer, caller: Caller, settings: Settings) -> AnswerOut:
     shown = AnswerOut.of(answer, settings.handoff)
-    return json_response(shown, headers=cost_headers(answer))
+    return shown.for_visitors() if caller.is_visitor else shown
 
 
 class _Told:
@@ -79,7 +94,7 @@ class _Told:
 
 
 async def _events(
-    task: asyncio.Task[Answer], told: _Told, handoff: HandoffSettings
+    task: asyncio.Task[Answer], told: _Told, request: Request, settings: Settings
 ) -> AsyncIterator[bytes]:
     """`delta` and `restart` events, then `answer` or `error`; the work ends with the stream."""
     task.add_done_callback(lambda _: told.events.put_nowait(None))
@@ -90,10 +105,10 @@ async def _events(
         if told.is_void:  # nobody wrote it before our eyes, as a quote
             for piece in pieces_of(answer.text):
                 yield format_sse_event(event="delta", data_str=json.dumps({"text": piece}))
-        shown = AnswerOut.of(answer, handoff)
+        shown = _shown(answer, caller_of(request), settings)
         yield format_sse_event(event="answer", data_str=shown.model_dump_json())
     except RagError as error:
-        yield format_sse_event(event="error", data_str=json.dumps(problem_of(error)))
+        yield format_sse_event(event="error", data_str=json.dumps(problem_told(request, error)))
     except Exception:
         _log.exception("unexpected error in a stream")
         yield format_sse_event(event="error", data_str=json.dumps(internal_problem()))

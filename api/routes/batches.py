@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.http.asker import asker_of
+from api.http.caller import caller_of
 from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.batches import BatchIn, BatchOut, BatchStateOut
@@ -16,7 +16,7 @@ router = APIRouter(tags=["batches"])
     "/v1/batches",
     response_model=BatchOut,
     status_code=202,
-    responses=problem_docs(400, 404, 413, 415, 422, 502, 503)
+    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 502, 503)
     | {202: link_docs("batch_id", "batch")},
 )
 async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) -> Response:
@@ -24,8 +24,10 @@ async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) ->
 
     The same questions again are the batch that is there.
     """
-    asker, application = asker_of(request), service.application
-    questions = asked.to_questions(application.settings.collection, asker.tenant, asker.key)
+    caller, application = caller_of(request), service.application
+    usual = caller.default_collection(application.settings.collection)
+    named = asked.to_questions(usual, caller.tenant, caller.key)
+    questions = [(name, caller.asks(question)) for name, question in named]
     batch = await application.batching.batches.submit(questions, asked.max_cost_usd)
     return json_response(BatchOut.of(batch), 202)
 
@@ -33,9 +35,9 @@ async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) ->
 @router.get(
     "/v1/batches/{batch_id}",
     response_model=BatchStateOut,
-    responses=problem_docs(404, 409, 422, 502, 503),
+    responses=problem_docs(401, 403, 404, 409, 422, 429, 502, 503),
 )
 async def batch(batch_id: str, request: Request, service: ServiceDep) -> Response:
     """How far a batch is; its answers, in the order of the questions, once it has ended."""
-    asker, batches = asker_of(request), service.application.batching.batches
-    return json_response(BatchStateOut.of(await batches.look(batch_id, asker.tenant, asker.key)))
+    caller, batches = caller_of(request), service.application.batching.batches
+    return json_response(BatchStateOut.of(await batches.look(batch_id, caller.tenant, caller.key)))

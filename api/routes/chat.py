@@ -17,18 +17,18 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 
 from api.http.admission import while_client_waits
-from api.http.asker import Asker, asker_of
 from api.http.asking import ask, cost_headers, pieces_of
+from api.http.caller import Caller, caller_of
 from api.http.openai_errors import OpenAIRoute, UnknownModelError
 from api.http.service import Service, ServiceDep, json_response
 from api.models.answers import AnswerOut
 from api.models.chat import ChatIn
 from api.models.completions import CompletionOut, FinishReason, ModelOut, ModelsOut
 from api.models.output import OpenAIErrorOut
-from api.setting_groups import COLLECTION_PATTERN
+from api.setting_groups import ANY_COLLECTION_PATTERN
 from api.tiers import check_tier
 from compression.tokens import TiktokenCounter
-from rag.errors import NotFoundError
+from rag.errors import AccessError, NotFoundError
 from rag.ports import TokenCounter
 from rag.types import Answer
 
@@ -46,9 +46,9 @@ router = APIRouter(
 )
 async def complete_chat(asked: ChatIn, request: Request, service: ServiceDep) -> Response:
     """Answer the last message of a chat from the documents of a collection."""
-    asker, settings = asker_of(request), service.application.settings
+    caller, settings = caller_of(request), service.application.settings
     check_tier(settings, asked.rag.tier)
-    task = service.admission.start(_answer(asked, asker, service))
+    task = service.admission.start(_answer(asked, caller, service))
     given = answer = await while_client_waits(request, task)
     if asked.most_tokens is not None:
         given = await asyncio.to_thread(_cut, answer, asked.most_tokens, TiktokenCounter())
@@ -69,26 +69,38 @@ async def complete_chat(asked: ChatIn, request: Request, service: ServiceDep) ->
 
 
 @router.get("/v1/models", response_model=ModelsOut)
-async def list_models(service: ServiceDep) -> Response:
+async def list_models(request: Request, service: ServiceDep) -> Response:
     """The collections, as models."""
-    names = await asyncio.to_thread(service.application.manifest.collections)
+    names = await _models(request, service)
     return json_response(ModelsOut(data=[ModelOut(id=name) for name in names]))
 
 
 @router.get("/v1/models/{model}", response_model=ModelOut)
-async def get_model(model: str, service: ServiceDep) -> Response:
+async def get_model(model: str, request: Request, service: ServiceDep) -> Response:
     """One collection, as a model."""
-    if model not in await asyncio.to_thread(service.application.manifest.collections):
+    if model not in await _models(request, service):
         raise UnknownModelError(model)
     return json_response(ModelOut(id=model))
 
 
-async def _answer(asked: ChatIn, asker: Asker, service: Service) -> Answer:
-    if not re.fullmatch(COLLECTION_PATTERN, asked.model):
+async def _models(request: Request, service: Service) -> list[str]:
+    """The collections in the caller's reach, as it calls them."""
+    reach = caller_of(request).reach
+    names = await asyncio.to_thread(service.application.manifest.collections)
+    return [reach.shown(name) for name in names if reach.has(name)]
+
+
+async def _answer(asked: ChatIn, caller: Caller, service: Service) -> Answer:
+    if not re.fullmatch(ANY_COLLECTION_PATTERN, asked.model):
         raise UnknownModelError(asked.model)
     try:
-        return await ask(asked.to_question(), asker, service, asked.rag.max_context_tokens)
-    except NotFoundError:
+        return await ask(
+            asked.to_question(service.application.settings.conversations.turns),
+            caller,
+            service,
+            asked.rag.max_context_tokens,
+        )
+    except (NotFoundError, AccessError):
         raise UnknownModelError(asked.model) from None
 
 

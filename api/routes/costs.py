@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.cost_csv import MEDIA_TYPE, csv_of
+from api.http.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.costs import CostsOut, CostsQuery
 from api.spending import look_up_costs
@@ -17,10 +18,16 @@ _CSV: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/v1/costs", response_model=CostsOut, responses={**_CSV, **problem_docs(422, 503)})
-async def costs(asked: Annotated[CostsQuery, Query()], service: ServiceDep) -> Response:
+@router.get(
+    "/v1/costs",
+    response_model=CostsOut,
+    responses={**_CSV, **problem_docs(401, 403, 422, 429, 503)},
+)
+async def costs(
+    asked: Annotated[CostsQuery, Query()], request: Request, service: ServiceDep
+) -> Response:
     """Sums of the ledger by day, key, tenant, tier, stage, model or collection, and the budgets."""
-    found = await look_up_costs(service.application, asked)
+    found = await look_up_costs(service.application, asked, caller_of(request).reach)
     if asked.format == "json":
         return json_response(found)
     name = f"costs-by-{found.by}-{found.since}-{found.until}.csv"

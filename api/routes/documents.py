@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ValidationError
 
 from api import ingesting
 from api.http import uploads
+from api.http.caller import caller_of
 from api.http.problems import UNREADABLE
 from api.http.service import Service, ServiceDep, json_response, problem_docs
 from api.jobs import kept_files
@@ -20,7 +21,7 @@ from api.jobs.assignment import Assignment
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
 from api.routes.jobs import TAKERS_OF_JOBS, accepted
-from api.setting_groups import COLLECTION_PATTERN
+from api.setting_groups import ANY_COLLECTION_PATTERN
 from rag.errors import RagError
 
 router = APIRouter(tags=["documents"])
@@ -29,7 +30,7 @@ CollectionQuery = Annotated[
     AfterValidator(lambda name: name if name is None else check_collection(name)),
     Query(
         description="Unset: the default collection.",
-        json_schema_extra={"pattern": COLLECTION_PATTERN},
+        json_schema_extra={"pattern": ANY_COLLECTION_PATTERN},
     ),
 ]
 ListedCollectionQuery = Annotated[str | None, Query(description="Unset: all collections.")]
@@ -52,7 +53,7 @@ _BODY: dict[str, Any] = {
                                 "contentMediaType": "application/octet-stream",
                             },
                         },
-                        "collection": {"type": "string", "pattern": COLLECTION_PATTERN},
+                        "collection": {"type": "string", "pattern": ANY_COLLECTION_PATTERN},
                     },
                 }
             },
@@ -65,7 +66,7 @@ _BODY: dict[str, Any] = {
     "/v1/documents",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(400, 401, 413, 415, 422, 503) | {202: TAKERS_OF_JOBS},
+    responses=problem_docs(400, 401, 403, 413, 415, 422, 429, 503) | {202: TAKERS_OF_JOBS},
     openapi_extra=_BODY,
 )
 async def ingest_documents(request: Request, service: ServiceDep) -> Response:
@@ -81,52 +82,63 @@ async def ingest_documents(request: Request, service: ServiceDep) -> Response:
             f"the content type is {media_type[:100]!r}: "
             "send application/json, or files as multipart/form-data",
         )
-    return accepted(job)
+    return accepted(job.shown_to(caller_of(request).reach))
 
 
-@router.get("/v1/documents", response_model=DocumentsOut, responses=problem_docs(404))
-async def list_documents(service: ServiceDep, collection: ListedCollectionQuery = None) -> Response:
+@router.get(
+    "/v1/documents", response_model=DocumentsOut, responses=problem_docs(401, 403, 404, 429)
+)
+async def list_documents(
+    request: Request, service: ServiceDep, collection: ListedCollectionQuery = None
+) -> Response:
     """The documents of one collection, or of all."""
-    documents = await ingesting.list_documents(service.application, collection)
+    reach = caller_of(request).reach
+    documents = await ingesting.list_documents(service.application, collection, reach)
     return json_response(DocumentsOut(documents=documents))
 
 
 @router.get(
     "/v1/documents/{document_id:path}",
     response_model=DocumentTextOut,
-    responses=problem_docs(404, 422),
+    responses=problem_docs(401, 403, 404, 422, 429),
 )
 async def get_document(
-    document_id: str, service: ServiceDep, collection: CollectionQuery = None
+    document_id: str, request: Request, service: ServiceDep, collection: CollectionQuery = None
 ) -> Response:
     """One document, with its text and the places where it was found."""
-    application = service.application
-    document = await asyncio.to_thread(
-        application.manifest.document,
-        collection or application.settings.collection,
-        document_id,
-    )
-    return json_response(DocumentTextOut.of(document))
+    caller = caller_of(request)
+    inside = _inside(collection, request, service)
+    manifest = service.application.manifest
+    shown = DocumentTextOut.of(await asyncio.to_thread(manifest.document, inside, document_id))
+    shown = shown.model_copy(update={"collection": caller.reach.shown(inside)})
+    return json_response(shown.for_visitors() if caller.is_visitor else shown)
 
 
 @router.delete(
     "/v1/documents/{document_id:path}",
     response_model=ForgetOut,
-    responses=problem_docs(404, 422),
+    responses=problem_docs(401, 403, 404, 422, 429),
 )
 async def forget_document(
-    document_id: str, service: ServiceDep, collection: CollectionQuery = None
+    document_id: str, request: Request, service: ServiceDep, collection: CollectionQuery = None
 ) -> Response:
     """Delete a document everywhere, with proof: what was there before, and what is after."""
-    collection = collection or service.application.settings.collection
-    reports = await ingesting.forget_documents(service.application, collection, [document_id])
+    inside = _inside(collection, request, service)
+    reports = await ingesting.forget_documents(service.application, inside, [document_id])
     return json_response(ForgetOut.of(reports[0]))
+
+
+def _inside(collection: str | None, request: Request, service: Service) -> str:
+    """What the collection that a caller names is called inside. Raises AccessError."""
+    caller = caller_of(request)
+    usual = caller.default_collection(service.application.settings.collection)
+    return caller.reach.inside(collection or usual)
 
 
 async def _submit(asked: DocumentsIn, request: Request, service: Service) -> JobOut:
     if asked.paths is not None:
         _check_token(request, service)
-    collection = asked.collection or service.application.settings.collection
+    collection = _inside(asked.collection, request, service)
     return await service.jobs.submit(
         await asyncio.to_thread(ingesting.assignment_of, asked, collection)
     )
@@ -135,9 +147,10 @@ async def _submit(asked: DocumentsIn, request: Request, service: Service) -> Job
 async def _submit_uploads(request: Request, service: Service) -> JobOut:
     settings = service.application.settings
     async with uploads.read_form(request) as form:
+        collection = _inside(form.collection, request, service)
         folder = await uploads.keep(form.files, settings.data_dir / kept_files.FOLDER)
     assignment = Assignment(
-        collection=form.collection or settings.collection,
+        collection=collection,
         folder=folder.name,
         files=tuple(sorted(path.name for path in folder.iterdir())),
     )

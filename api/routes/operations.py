@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from api.http.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.output import HealthOut, ReadyOut
 from rag.errors import OverloadedError, StateError
@@ -30,19 +31,25 @@ async def health() -> Response:
 
 
 @router.get("/ready", response_model=ReadyOut, responses=problem_docs(503))
-async def ready(service: ServiceDep) -> Response:
-    """Able to answer: the state can be read. An empty service is ready too."""
+async def ready(request: Request, service: ServiceDep) -> Response:
+    """Able to answer: the state can be read. An empty service is ready too.
+
+    Where there are keys, collections are named to who shows one.
+    """
     try:
         collections = await asyncio.to_thread(service.application.manifest.collections)
     except StateError as error:
         raise OverloadedError(str(error), retry_after_s=5) from error
-    return json_response(ReadyOut(collections=collections))
+    reach = caller_of(request).reach
+    names = [reach.shown(name) for name in collections if reach.has(name)]
+    return json_response(ReadyOut(collections=names))
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=problem_docs(401, 403, 429)
+    | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(service: ServiceDep) -> Response:
     """Counters for Prometheus."""

@@ -50,11 +50,16 @@ class Feedback:
         self._now = now
 
     def record(
-        self, answer_id: str, *, is_right: bool | None = None, use: Use | None = None
+        self,
+        answer_id: str,
+        *,
+        is_right: bool | None = None,
+        use: Use | None = None,
+        tenant: str | None = None,
     ) -> None:
         """Keep what is told, instead of what was told earlier; None leaves that as it was.
 
-        Raises NotFoundError where there is no such answer.
+        Raises NotFoundError where there is no such answer, or none of this tenant's; None is any.
         """
         at = self._now().isoformat(timespec="microseconds")
         row = {
@@ -66,6 +71,8 @@ class Feedback:
         }
         with self._engine.begin() as connection:
             known = select(ANSWERS.c.answer_id).where(ANSWERS.c.answer_id == answer_id)
+            if tenant is not None:
+                known = known.where(ANSWERS.c.tenant == tenant)
             if connection.scalar(known) is None:
                 raise NotFoundError(
                     f"there is no answer {answer_id!r}: take the id of an answer of this service"

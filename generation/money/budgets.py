@@ -8,7 +8,7 @@ is in whole pico-dollars but for the limits that people write. Knows no database
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -36,11 +36,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """The most that an account may come to; `setting` is where that is set."""
+    """The most that an account may come to; `setting` is where that is set.
+
+    Of one that `is_shared` the caller is not told how full it is: others fill it too.
+    """
 
     account: Account
     limit: int
     setting: str
+    is_shared: bool = False
 
 
 @dataclass(slots=True)
@@ -82,11 +86,13 @@ class Walls:
 
     def before(self, question: Question, at: str) -> list[Wall]:
         """The walls that stand before a call for `question` that begins at `at` (ISO 8601)."""
+        own = {question.key: (question.key_day_usd, question.key_month_usd)}
+        shared = self.of("service", "", at)
         return [
             *_wall_of_answer(self.request_usd, question),
-            *self.of("service", "", at),
+            *(replace(wall, is_shared=question.is_of_stranger) for wall in shared),
             *(self.of("tenant", question.tenant, at) if question.tenant else ()),
-            *(self.of("key", question.key, at) if question.key else ()),
+            *(with_key_walls(self, own).of("key", question.key, at) if question.key else ()),
         ]
 
     def of(self, scope: Scope, name: str, at: str) -> list[Wall]:
@@ -110,6 +116,26 @@ class Walls:
         ]
 
 
+def with_key_walls(walls: Walls, made: Mapping[str, Limits]) -> Walls:
+    """The same with the walls that keys were `made` with.
+
+    Where the settings name a key too, or have a wall for all keys, the lower one stands.
+    """
+    given = {name: limits for name, limits in made.items() if limits != (None, None)}
+    if not given:
+        return walls
+    usual = (walls.key_day_usd, walls.key_month_usd)
+    lower: dict[str, Limits] = {}
+    for name, (day, month) in given.items():
+        set_day, set_month = walls.keys.get(name, usual)
+        lower[name] = _lower(set_day, day), _lower(set_month, month)
+    return replace(walls, keys={**walls.keys, **lower})
+
+
+def _lower(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """A wall that a call which may take `at_most` would pass.
@@ -125,16 +151,18 @@ class Obstacle:
     def error(self, now: datetime) -> BudgetError:
         """What the caller is told."""
         account, room = self.wall.account, self.room
-        taken = f"{shown(room.spent)} is spent"
+        limit, taken = shown(self.wall.limit), f"{shown(room.spent)} is spent"
         if room.reserved:
             taken += f", {shown(room.reserved)} is reserved by calls that still run"
+        if self.wall.is_shared:
+            limit, taken = "used up", "others spend from it too"
         mend, wait_s = f"raise {self.wall.setting}", None
         if account.period:
             reset = period_end(account.period)
             wait_s = max(0.0, (reset - now).total_seconds())
             mend = f"wait until {reset:%Y-%m-%d %H:%M} UTC, or {mend}"
         return BudgetError(
-            f"the budget of {_named(account)} is {shown(self.wall.limit)}: {taken}, and this call "
+            f"the budget of {_named(account)} is {limit}: {taken}, and this call "
             f"may take {shown(self.at_most)}: {mend}",
             retry_after_s=wait_s,
         )

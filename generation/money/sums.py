@@ -61,17 +61,25 @@ class WallState:
     reserved_usd: Decimal
 
 
-def costs(engine: Engine, since: datetime | None, until: datetime | None, by: By) -> list[CostSum]:
+def costs(
+    engine: Engine,
+    since: datetime | None,
+    until: datetime | None,
+    by: By,
+    tenant: str | None = None,
+) -> list[CostSum]:
     """Sums of what began in `[since, until)`, of each group that has any, by its name.
 
-    Both are times with a time zone; None is without a bound. Days are those of UTC.
+    Both are times with a time zone; None is without a bound. Days are those of UTC. Of a `tenant`
+    alone, or (None) of all.
     """
     is_of_answers = by not in ("stage", "model")
     with engine.connect() as connection:
-        lines = _by_name(connection, _grouped(LEDGER, _of_lines(), since, until, by))
+        lines = _by_name(connection, _grouped(LEDGER, _of_lines(), since, until, by, tenant=tenant))
         answers: dict[str, Row[Any]] = {}
         if is_of_answers:
-            answers = _by_name(connection, _grouped(ANSWERS, _of_answers(), since, until, by))
+            query = _grouped(ANSWERS, _of_answers(), since, until, by, tenant=tenant)
+            answers = _by_name(connection, query)
     return [
         _cost_sum(name, lines.get(name), answers.get(name), is_of_answers)
         for name in sorted(lines.keys() | answers.keys())
@@ -134,6 +142,8 @@ def _grouped(
     since: datetime | None,
     until: datetime | None,
     by: By,
+    *,
+    tenant: str | None,
 ) -> Select[Any]:
     name = func.substr(table.c.at, 1, 10) if by == "day" else table.c[by]
     query = select(name.label("name"), *sums).group_by(name)
@@ -141,6 +151,8 @@ def _grouped(
         query = query.where(table.c.at >= _text(since))
     if until is not None:
         query = query.where(table.c.at < _text(until))
+    if tenant is not None:
+        query = query.where(table.c.tenant == tenant)
     return query
 
 

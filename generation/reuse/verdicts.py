@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, bindparam, delete, func, insert, select, true, update
 
 from generation.confidence.risk import rate_at_most
 from generation.reuse.entries import Entry, delete_entry, utc_now
@@ -108,8 +108,13 @@ class Verdicts:
             rows = connection.execute(_JUDGED, {"after": at}).all()
         return [Judged(*row) for row in reversed(rows)]
 
-    def sum(self, since: datetime, until: datetime) -> HitSum:
-        """What is known of the answers that were given again from `since` until before `until`."""
+    def sum(
+        self, since: datetime, until: datetime, within: ColumnElement[bool] | None = None
+    ) -> HitSum:
+        """What is known of the answers that were given again from `since` until before `until`.
+
+        `within` is a condition on their collections; None takes all.
+        """
         columns = REUSES.c
         query = select(
             func.count(columns.is_right), func.count().filter(columns.is_right.is_(False))
@@ -117,6 +122,7 @@ class Verdicts:
             columns.was_given | columns.was_due,
             columns.at >= _text(since),
             columns.at < _text(until),
+            true() if within is None else within,
         )
         with self._engine.connect() as connection:
             return HitSum(*connection.execute(query).one())

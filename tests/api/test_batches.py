@@ -15,6 +15,8 @@ from api.build import Application, build_around, embedding
 from api.client import RemoteDoor
 from api.doors import COMMAND_LINE, Door, LocalDoor
 from api.http.app import create_app
+from api.keys.key import Key
+from api.keys.records import KeyRecords
 from api.model_settings import BudgetSettings, PremiumSettings, PriceSettings
 from api.models.batches import BatchIn
 from api.models.inputs import KEY_HEADER
@@ -212,3 +214,25 @@ async def test_what_a_door_cannot_send(made: Any) -> None:
     for door in (LocalDoor(service.application), RemoteDoor(service.client)):
         with pytest.raises(InputError, match="premium tier is off"):
             await door.submit_batch(BatchIn.model_validate(ASKED))
+
+
+async def test_a_batch_is_that_of_its_tenant_and_key(made: Any) -> None:
+    service = await made()
+    records = KeyRecords(service.application.state)
+    tokens = [
+        records.create(Key(name, frozenset({"admin"}), tenant=tenant))
+        for name, tenant in (("root", ""), ("acme", "acme"), ("acme-2", "acme"), ("bolt", "bolt"))
+    ]
+    root, acme, second, bolt = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    own = await service.post(headers=acme)
+    assert own.status_code == 404, "its own collection `default` holds nothing"
+    assert "acme:" not in own.text
+    batch = (await service.post(headers=root)).json()
+    assert batch["state"] == "submitted"
+    for path in (f"/v1/batches/{batch['id']}", f"/v1/batches/batch_{'0' * 32}"):
+        for other in (acme, second, bolt):
+            seen = await service.client.get(path, headers=other)
+            assert seen.status_code == 404
+            assert "acme:" not in seen.text
+    path = f"/v1/batches/{batch['id']}"
+    assert (await service.client.get(path, headers=root)).status_code == 200

@@ -159,7 +159,7 @@ def test_ask_json_is_the_answer_of_http(rag: Rag) -> None:
     answer = rag.json("ask", "refunds", "--max-context-tokens", "50")
     assert set(answer) == {
         "id", "status", "answer", "tier", "model", "confidence", "citations", "usage", "cost",
-        "degraded_because", "because", "arm", "action",
+        "degraded_because", "because", "arm", "asked_as", "action",
     }  # fmt: skip
     assert rag.json("ask", "zebra")["status"] == "abstained"
 
@@ -221,7 +221,10 @@ def test_config_shows_settings_and_tiers(monkeypatch: pytest.MonkeyPatch) -> Non
         (["ingest", "docs", "-c", ""], "collection: '' does not fit"),
         (["forget", "nope"], "no document 'nope'"),
         (["documents", "-c", "nope"], "no collection 'nope': there are default"),
-        (["serve", "--host", "0.0.0.0"], "server.host is '0.0.0.0'"),
+        (
+            ["serve", "--host", "0.0.0.0", "--port", "0"],
+            "server.host is '0.0.0.0', which lets other machines in, and there is no key",
+        ),
         (["serve", "--port", "65536"], "server.port is 65536"),
     ],
 )

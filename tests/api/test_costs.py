@@ -140,7 +140,7 @@ async def test_walls(make_application: MakeApplication) -> None:
     application = make_application(walls=walls)
     await write(application.state)
     now = datetime(2026, 11, 2, 23, 59, tzinfo=UTC)
-    costs = await look_up_costs(application, CostsIn(), now)  # type: ignore[arg-type]
+    costs = await look_up_costs(application, CostsIn(), now=now)  # type: ignore[arg-type]
     found = {(one.scope, one.name): one for one in costs.walls}
     assert set(found) == {("service", ""), ("tenant", "acme"), ("tenant", "globex")}
     assert found["service", ""].model_dump(mode="json") == {

@@ -178,8 +178,9 @@ def test_a_history_of_a_megabyte_is_read_and_a_larger_one_refused(url: str) -> N
         many = {"model": "default", "messages": [*said * 4, asked]}
         refused = client.post("/v1/chat/completions", json=many)
         assert refused.status_code == 413
-        assert "limit of 4,000,000 bytes" in refused.json()["detail"]
-        assert "server.max_question_bytes" in refused.json()["detail"]
+        message = refused.json()["error"]["message"]
+        assert "limit of 4,000,000 bytes" in message
+        assert "server.max_question_bytes" in message
 
 
 async def test_a_thousand_messages_in_a_second_are_answered_or_refused(url: str) -> None:

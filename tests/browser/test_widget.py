@@ -229,6 +229,7 @@ def test_text_appears_as_it_is_written_for_a_page_of_another_origin(
         [(headers, body)] = elsewhere.heard
     assert headers["authorization"] == "Bearer pk_1"
     assert "cookie" not in headers
+    assert re.fullmatch("[0-9a-f]{32}", headers["x-rag-visitor"])
     assert body["question"] == QUESTION
     assert body["collection"] == "a"
     assert body["stream"] is True

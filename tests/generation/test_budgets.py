@@ -384,3 +384,27 @@ def test_amounts() -> None:
 )
 def test_when_a_period_ends(period: str, end: str) -> None:
     assert period_end(period) == datetime.fromisoformat(end).replace(tzinfo=UTC)
+
+
+async def test_the_walls_of_a_key_come_with_its_question(make_ledger: MakeLedger) -> None:
+    ledger = make_ledger(day_usd=Decimal(10))
+    made = {"key": "desk", "key_day_usd": Decimal(1), "key_month_usd": Decimal(2)}
+    await settle(ledger, await reserve(ledger, "0.75", **made), "0.75")
+    with pytest.raises(BudgetError, match=r"key 'desk' for the day .* is .1.00: .0.75 is"):
+        await reserve(ledger, "0.5", **made)
+    await settle(ledger, await reserve(ledger, "5", key="other"), "5")
+
+
+@pytest.mark.parametrize(("in_settings", "made", "stands"), [("1", "3", "1"), ("3", "1", "1")])
+async def test_of_two_walls_of_a_key_the_lower_one_stands(
+    make_ledger: MakeLedger, in_settings: str, made: str, stands: str
+) -> None:
+    for walls in (
+        {"key_day_usd": Decimal(in_settings)},
+        {"keys": {"desk": (Decimal(in_settings), None)}},
+    ):
+        ledger = make_ledger(**walls)
+        line = await reserve(ledger, "0.4", key="desk", key_day_usd=Decimal(made))
+        with pytest.raises(BudgetError, match=f"is .{stands}.00"):
+            await reserve(ledger, "0.7", key="desk", key_day_usd=Decimal(made), max_wait_s=0)
+        await settle(ledger, line, "0")

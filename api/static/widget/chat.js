@@ -2,7 +2,7 @@
 
 import { button, el, icon } from "./dom.js";
 import { speak } from "./languages.js";
-import { Memory } from "./memory.js";
+import { Memory, visitor } from "./memory.js";
 import { Reader } from "./reader.js";
 import { Problem, Service } from "./service.js";
 import { STYLE } from "./style.js";
@@ -28,7 +28,7 @@ export class ThriftyRagChat extends HTMLElement {
     this.words = { ...spoken.words, title: title || spoken.words.title };
     this.lang = spoken.language;
     this.dir = spoken.direction;
-    this.service = new Service(base, key);
+    this.service = new Service(base, key, key && visitor());
     this.memory = new Memory([base, key, collection].filter(Boolean).join(" "));
     this.reader = new Reader(this.service, this.words);
     this.#build();

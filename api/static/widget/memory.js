@@ -14,7 +14,7 @@ export class Memory {
   constructor(name) {
     this.name = `thrifty-rag-chat:${name}`;
     this.forget();
-    const kept = this.#read();
+    const kept = read(this.name);
     if (!(Date.now() - kept?.at < KEPT_MS) || !Array.isArray(kept.turns)) return;
     Object.assign(this, { id: String(kept.id), turns: kept.turns.filter((turn) => turn?.question), isOpen: kept.isOpen === true });
   }
@@ -22,7 +22,7 @@ export class Memory {
   /** Begin anew, under another id. */
   forget() {
     /** @type {string} */
-    this.id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.id = randomId();
     /** @type {Turn[]} */
     this.turns = [];
     this.isOpen = false;
@@ -37,12 +37,30 @@ export class Memory {
       // A browser that keeps nothing, or no more: the conversation ends with the page.
     }
   }
+}
 
-  #read() {
-    try {
-      return JSON.parse(localStorage.getItem(this.name) ?? "null");
-    } catch {
-      return null;
-    }
+/** What this page calls its visitor, for a day: limits are counted by it. */
+export function visitor() {
+  const name = "thrifty-rag-chat visitor";
+  const kept = read(name);
+  if (Date.now() - kept?.at < KEPT_MS && typeof kept.id === "string") return kept.id;
+  const id = randomId();
+  try {
+    localStorage.setItem(name, JSON.stringify({ at: Date.now(), id }));
+  } catch {
+    // A browser that keeps nothing: another visitor on each page.
+  }
+  return id;
+}
+
+function randomId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function read(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name) ?? "null");
+  } catch {
+    return null;
   }
 }

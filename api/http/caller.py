@@ -1,0 +1,97 @@
+"""Who calls: what a key says, or, without keys, the names that a proxy in front sends along.
+
+Without keys the service is reached from its own machine alone, and takes the names on trust: it
+holds budgets and the ledger by them, and shows everything to all. So it does for the command line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from fastapi import Request
+
+from api.keys.key import Key
+from api.keys.reach import EVERYTHING, NOTHING, Reach
+from api.models.inputs import KEY_HEADER, TENANT_HEADER
+from rag.errors import InputError
+from rag.types import Question
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The name of a tenant and that of a key, empty where there is none, and what is in reach.
+
+    `day_usd` and `month_usd` are walls of the key. A `is_visitor` is somebody on a web page, who is
+    told nothing of the operator's machine and money.
+    """
+
+    tenant: str
+    key: str
+    reach: Reach
+    day_usd: Decimal | None = None
+    month_usd: Decimal | None = None
+    is_visitor: bool = False
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether everything, whoever's it is, is within reach."""
+        return self.reach.tenant is None
+
+    def default_collection(self, usual: str) -> str:
+        """The collection of a call that names none: the only one of a key, else the usual."""
+        only = self.reach.collections
+        return only[0] if only is not None and len(only) == 1 else usual
+
+    def asks(self, question: Question) -> Question:
+        """A question as it is asked in the caller's name. Raises AccessError."""
+        return replace(
+            question,
+            collection=self.reach.inside(question.collection),
+            tenant=self.tenant,
+            key=self.key,
+            key_day_usd=self.day_usd,
+            key_month_usd=self.month_usd,
+            is_of_stranger=self.is_visitor or bool(self.reach.tenant),
+        )
+
+
+ANYBODY = Caller("", "", NOTHING)
+"""Who showed no key where none is needed."""
+
+
+def caller_with(key: Key) -> Caller:
+    """Who shows this key. A key of the operator with the scope admin is for everything."""
+    is_operator = not key.tenant and "admin" in key.scopes
+    return Caller(
+        tenant=key.tenant,
+        key=key.name,
+        reach=EVERYTHING if is_operator else Reach(key.tenant, key.collections),
+        day_usd=key.day_usd,
+        month_usd=key.month_usd,
+        is_visitor=key.is_publishable,
+    )
+
+
+def caller_on_trust(request: Request) -> Caller:
+    """Who the headers say that it is. Raises InputError for what cannot be a name."""
+    return Caller(_named(request, TENANT_HEADER), _named(request, KEY_HEADER), EVERYTHING)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls, as the gate has found out."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def _named(request: Request, header: str) -> str:
+    name = request.headers.get(header, "")
+    if name and not _NAME.fullmatch(name):
+        raise InputError(
+            f"the header {header} is {name[:60]!a}: give 1 to 100 letters, digits, dots, "
+            "dashes and underscores"
+        )
+    return name
