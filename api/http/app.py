@@ -36,6 +36,24 @@ if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
 
+ROOMS = (
+    answers,
+    chat,
+    feedback,
+    handoffs,
+    conversations,
+    batches,
+    search,
+    documents,
+    jobs,
+    costs,
+    operations,
+    page,
+    widget,
+)
+"""The modules of routes, in the order of the OpenAPI document."""
+
+
 def create_app(application: Application, *, token: str | None = None) -> FastAPI:
     """The service around `application`, which is closed when the service shuts down.
 
@@ -61,21 +79,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     app.state.service = service
     problems.install(app)
-    for room in (
-        answers,
-        chat,
-        feedback,
-        handoffs,
-        conversations,
-        batches,
-        search,
-        documents,
-        jobs,
-        costs,
-        operations,
-        page,
-        widget,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     page.install_assets(app)
     if application.tracing is not None:
