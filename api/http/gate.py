@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.caller import ANYBODY, Caller, caller_on_trust, caller_with
-from api.http.openai_errors import refusal
+from api.http.openai_errors import refused
 from api.http.problems import TOLD
 from api.http.request_ids import REQUEST_ID_HEADER
 from api.http.rights import OPERATORS, QUESTIONS, Right, right_of
@@ -77,7 +77,7 @@ class Gate:
                     return
             request.state.caller = await asyncio.to_thread(self._admit, request, right, page)
         except TOLD as error:
-            await refusal(request, error)(scope, receive, send)
+            await _refusal(request, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -187,6 +187,13 @@ def _visit(request: Request, right: Right) -> Visit:
         )
     address = request.client.host if request.client is not None else ""
     return Visit(visitor, address, is_question=right.path in QUESTIONS)
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    """The body was not read, and may be endless: the connection ends with the answer."""
+    response = refused(request, error)
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _for_page(page: str, send: Send) -> Send:

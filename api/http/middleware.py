@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.admission import ClientLeftError
 from api.http.bodies import BodyLimits
 from api.http.metrics import Metrics
-from api.http.openai_errors import refusal
+from api.http.openai_errors import refused
 from api.http.problems import internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
 
@@ -86,7 +86,9 @@ class Doorkeeper:
             self._check_host(headers)
             limited = self._body_limits.around(receive, scope["path"], headers)
         except HTTPException as error:
-            await refusal(Request(scope), error)(scope, receive, send)
+            response = refused(Request(scope), error)
+            response.headers["Connection"] = "close"  # the body was not read
+            await response(scope, receive, send)
             return
         await self._app(scope, limited, send)
 

@@ -81,17 +81,11 @@ def openai_response(request: Request, error: Exception) -> Response:
     )
 
 
-def refusal(request: Request, error: Exception) -> Response:
-    """One of the errors in TOLD, before there is a route: in the words of the path's protocol.
-
-    The body was not read, and may be endless: the connection ends with the answer.
-    """
+def refused(request: Request, error: Exception) -> Response:
+    """One of the errors in TOLD, in the shape of the path that was asked."""
     if request.scope["path"].startswith(PATHS):
-        response = openai_response(request, error)
-    else:
-        response = problem_response(*told_of(request, error))
-    response.headers["Connection"] = "close"
-    return response
+        return openai_response(request, error)
+    return problem_response(*told_of(request, error))
 
 
 def _param(problem: Mapping[str, Any], error: Exception) -> str | None:
