@@ -322,6 +322,26 @@ class ServerSettings(Group):
         le=10_000_000_000,
         description="Bytes that a request may have.",
     )
+    max_question_bytes: int = Field(
+        default=4_000_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="Bytes that a request may have which brings no documents and no batch.",
+    )
+    client_timeout_s: float = Field(
+        default=30,
+        ge=1,
+        le=3_600,
+        description="Seconds that a client may take to send the head of a request; and to send a "
+        "body or to read an answer, besides a second for each `server.min_bytes_per_s` bytes.",
+    )
+    min_bytes_per_s: int = Field(
+        default=1_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Bytes a second at which a client must send a body and read an answer, once "
+        "`server.client_timeout_s` has passed.",
+    )
     max_concurrent_answers: int = Field(
         default=64,
         ge=1,

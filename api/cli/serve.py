@@ -84,15 +84,22 @@ def check_address(host: str, application: Application) -> None:
 
 def _make_server(application: Application, holder: Holder) -> Any:
     """The server, which closes the application when it is told to stop."""
+    from functools import partial
+
     import uvicorn
 
     from api.http.app import create_app
+    from api.http.connections import Connection
+    from api.http.patience import Patience
     from api.logs import configure_logging
 
     configure_logging(application.settings.log)
     app = create_app(application, token=holder.token)
+    settings = application.settings.server
+    patience = Patience(settings.client_timeout_s, settings.min_bytes_per_s)
     config = uvicorn.Config(
         app,
+        http=partial(Connection, patience=patience),  # type: ignore[arg-type]
         log_config=None,
         access_log=False,
         server_header=False,

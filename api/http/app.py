@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, Request
 
-from api.http import problems
+from api.http import openapi, problems
+from api.http.bodies import BodyLimits
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
 from api.http.service import make_service
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
-from api.models.inputs import DocumentsIn
-from api.models.output import ProblemOut
 from api.routes import (
     answers,
     batches,
@@ -39,6 +38,26 @@ if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
 
+ROOMS = (
+    answers,
+    chat,
+    feedback,
+    pins,
+    handoffs,
+    conversations,
+    batches,
+    search,
+    documents,
+    jobs,
+    costs,
+    dashboard,
+    operations,
+    page,
+    widget,
+)
+"""The modules of routes, in the order of the OpenAPI document."""
+
+
 def create_app(application: Application, *, token: str | None = None) -> FastAPI:
     """The service around `application`, which is closed when the service shuts down.
 
@@ -57,29 +76,14 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         title="Thrifty RAG",
         version=operations.project_version(),
         lifespan=lifespan,
+        generate_unique_id_function=openapi.name_operation,
         dependencies=[Depends(_check_gate)],
         docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     problems.install(app)
-    for room in (
-        answers,
-        chat,
-        feedback,
-        pins,
-        handoffs,
-        conversations,
-        batches,
-        search,
-        documents,
-        jobs,
-        costs,
-        dashboard,
-        operations,
-        page,
-        widget,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     page.install_assets(app)
     if application.tracing is not None:
@@ -96,10 +100,10 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
-        max_body_bytes=settings.max_body_bytes,
+        body_limits=BodyLimits(settings),
         metrics=service.metrics,
     )
-    _document_shared_models(app)
+    openapi.install(app)
     return app
 
 
@@ -108,19 +112,3 @@ async def _check_gate(request: Request) -> None:
     path = request.scope["route"].path
     if request.state.path != path:
         raise RuntimeError(f"the gate knows no route {request.method} {path}")
-
-
-def _document_shared_models(app: FastAPI) -> None:
-    """Put the models that routes name by reference alone into the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in (ProblemOut, DocumentsIn):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(schema.pop("$defs", {}))
-            schemas[model.__name__] = schema
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -15,11 +15,14 @@ from http import HTTPMethod, HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.admission import ClientLeftError
+from api.http.bodies import BodyLimits
 from api.http.metrics import Metrics
-from api.http.problems import http_problem, internal_problem, problem_response
+from api.http.openai_errors import refused
+from api.http.problems import internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
 
 SECURITY_HEADERS = {
@@ -40,11 +43,16 @@ class Doorkeeper:
     """The layer; `allowed_hosts` are names, besides this machine's, that callers may use."""
 
     def __init__(
-        self, app: ASGIApp, *, allowed_hosts: Collection[str], max_body_bytes: int, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Collection[str],
+        body_limits: BodyLimits,
+        metrics: Metrics,
     ) -> None:
         self._app = app
         self._allowed_hosts = frozenset({*LOOPBACK_HOSTS, *map(str.lower, allowed_hosts)})
-        self._max_body_bytes = max_body_bytes
+        self._body_limits = body_limits
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,11 +84,11 @@ class Doorkeeper:
         headers = Headers(scope=scope)
         try:
             self._check_host(headers)
-            limited = self._limit_body(headers, receive)
+            limited = self._body_limits.around(receive, scope["path"], headers)
         except HTTPException as error:
-            await problem_response(http_problem(error), {"Connection": "close"})(
-                scope, receive, send
-            )
+            response = refused(Request(scope), error)
+            response.headers["Connection"] = "close"  # the body was not read
+            await response(scope, receive, send)
             return
         await self._app(scope, limited, send)
 
@@ -93,28 +101,6 @@ class Doorkeeper:
                 f"the host {host[:100]!r} is not one of this service: "
                 "add it to the setting server.allowed_hosts",
             )
-
-    def _limit_body(self, headers: Headers, receive: Receive) -> Receive:
-        limit = self._max_body_bytes
-        declared = headers.get("content-length", "0")
-        too_large = HTTPException(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body is larger than the limit of {limit:,} bytes: send less at once, "
-            "or raise the setting server.max_body_bytes",
-        )
-        if declared.isdecimal() and int(declared) > limit:
-            raise too_large
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise too_large
-            return message
-
-        return limited
 
 
 class _Sender:

@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.http.caller import Caller
 from api.http.request_ids import current_request_id
@@ -61,12 +62,14 @@ TITLES: Mapping[int, str] = {  # our own, since Python's change from version to 
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Conflict",
     413: "Too large",
     415: "Unsupported content type",
     421: "Unknown host",
     422: "Cannot be processed",
     429: "Too many requests",
+    431: "Head too large",
     500: "Internal error",
     501: "Not installed",
     502: "Bad gateway",
@@ -134,7 +137,7 @@ def told_of(request: Request, error: Exception) -> tuple[dict[str, Any], Mapping
     if isinstance(error, errors.RagError):
         return problem_told(request, error), _headers(error)
     if isinstance(error, HTTPException):
-        return _http_problem_at(request, error), error.headers or {}
+        return _http_problem_at(request, error), _http_headers(request, error)
     assert isinstance(error, RequestValidationError)
     return _validation_problem(request, error), {}
 
@@ -158,6 +161,21 @@ def _http_problem_at(request: Request, error: HTTPException) -> dict[str, Any]:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         problem["detail"] = f"{request.method} is not for {place}: /openapi.json lists what is"
     return problem
+
+
+def _http_headers(request: Request, error: HTTPException) -> Mapping[str, str]:
+    """The headers of the error; the framework's `Allow` names the methods of one route alone."""
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        routes = request.app.routes
+        scopes = [{**request.scope, "method": method.value} for method in HTTPMethod]
+        allowed = [
+            scope["method"]
+            for scope in scopes
+            if any(route.matches(scope)[0] is Match.FULL for route in routes)
+        ]
+        headers["Allow"] = ", ".join(allowed)
+    return headers
 
 
 def _validation_problem(request: Request, error: RequestValidationError) -> dict[str, Any]:

@@ -63,9 +63,13 @@ async def read_form(request: Request) -> AsyncIterator[Uploads]:
 
 
 def safe_name(name: str) -> str:
-    """The last part of a file name, fit for any file system. Raises InputError for none."""
+    """The last part of a file name, fit for any file system, and read as it is written.
+
+    Marks that turn the direction of writing would let `fdp.exe` pass for `exe.pdf`. Raises
+    InputError where nothing is left.
+    """
     last = re.split(r"[/\\]", name)[-1]
-    clean = re.sub(r"[\x00-\x1f\x7f<>:\"|?*]", "_", last).strip(". ")
+    clean = re.sub(r"[\x00-\x1f\x7f<>:\"|?*\u202a-\u202e\u2066-\u2069]", "_", last).strip(". ")
     stem, suffix = os.path.splitext(clean)
     room = MAX_NAME_BYTES - len(suffix.encode())
     if not stem or room < 1:

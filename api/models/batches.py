@@ -6,7 +6,6 @@ A JSONL file is read into the same model, row by row.
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,7 +15,9 @@ from api.models.answers import AnswerOut, dollars
 from api.models.inputs import (
     MAX_SHOWN_CHARS,
     Collection,
+    Dollars,
     Input,
+    Words,
     check_characters,
 )
 from api.models.output import Output
@@ -37,17 +38,21 @@ class BatchQuestionIn(Input):
     id: Annotated[Text, Field(min_length=1, max_length=MAX_ID_CHARS)] | None = Field(
         default=None, description="Goes with its answer; unset: its place in the batch, from 1."
     )
-    question: Text = Field(description="What is asked, in plain words.")
+    question: Words
     collection: Collection | None = None
 
 
 class BatchIn(Input):
     """Questions that can wait. The same ones are the same batch: they are not asked twice."""
 
-    questions: list[BatchQuestionIn] = Field(min_length=1, max_length=MAX_QUESTIONS)
+    questions: list[BatchQuestionIn] = Field(
+        min_length=1,
+        max_length=MAX_QUESTIONS,
+        examples=[[{"question": "When do refunds come?"}]],
+    )
     collection: Collection | None = None
-    max_cost_usd: Decimal | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="Dollars at most for the whole batch."
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="Dollars at most for the whole batch."
     )
 
     @model_validator(mode="after")

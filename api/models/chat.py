@@ -102,10 +102,14 @@ _Tokens = Annotated[int, Field(strict=True, ge=1)]
 class ChatIn(Input):
     """A request for a chat completion: the last message of the user is asked of a collection."""
 
-    model: str = Field(description="A collection, by its name.")
+    model: str = Field(description="A collection, by its name.", examples=["default"])
     messages: Annotated[
         list[MessageIn],
-        Field(min_length=1, max_length=MAX_MESSAGES),
+        Field(
+            min_length=1,
+            max_length=MAX_MESSAGES,
+            examples=[[{"role": "user", "content": "When do refunds come?"}]],
+        ),
         AfterValidator(_with_question),
     ]
     stream: StrictBool | None = None

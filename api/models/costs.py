@@ -9,7 +9,7 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from api.models.answers import dollars
 from api.models.inputs import Input
@@ -37,7 +37,11 @@ def _check_day(given: object) -> object:
     return day
 
 
-Day = Annotated[date, BeforeValidator(_check_day)]
+Day = Annotated[
+    date,
+    BeforeValidator(_check_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^2[0-9]{3}-"}),
+]
 
 
 class DaysIn(Input):

@@ -42,6 +42,7 @@ MAX_URLS = 1_000
 MAX_URL_CHARS = 2_000
 MAX_INTEGER = 2**63 - 1  # what stores can hold
 MAX_ANSWER_CHARS = 20_000
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks by which one text looks like another
 
 
 def check_collection(name: str) -> str:
@@ -111,7 +112,33 @@ Value = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Collection = Annotated[
-    str, AfterValidator(check_collection), Field(description="Unset: the default collection.")
+    str,
+    AfterValidator(check_collection),
+    Field(
+        description="Unset: the default collection.",
+        json_schema_extra={"pattern": ANY_COLLECTION_PATTERN},
+    ),
+]
+Words = Annotated[
+    str,
+    AfterValidator(check_characters),
+    Field(
+        description="What is asked, in plain words.",
+        examples=["When do refunds come?"],
+        json_schema_extra={"pattern": r"\S"},
+    ),
+]
+Dollars = Annotated[
+    Decimal,
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+            ]
+        }
+    ),
 ]
 Filters = Annotated[
     dict[str, tuple[Any, ...]],
@@ -119,12 +146,18 @@ Filters = Annotated[
     WithJsonSchema(
         {
             "type": "object",
+            "maxProperties": MAX_FILTERS,
             "description": "Field of the chunk (document_id, source, title) or of the document's "
             "metadata: the value that it must have, or a list of which one suffices.",
             "additionalProperties": {
                 "anyOf": [
                     {"type": ["string", "number", "boolean"]},
-                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MAX_FILTER_VALUES,
+                        "items": {"type": ["string", "number", "boolean"]},
+                    },
                 ]
             },
         }
@@ -148,9 +181,7 @@ class Input(BaseModel):
 
 
 class _Asked(Input):
-    question: Annotated[str, AfterValidator(check_characters)] = Field(
-        description="What is asked, in plain words."
-    )
+    question: Words
     collection: Collection | None = None
 
     def to_question(self, default_collection: str) -> Question:
@@ -173,8 +204,8 @@ class AnswerOptions(Input):
     tier: Tier | None = Field(
         default=None, description="Who must write the answer; unset: the cheapest that can."
     )
-    max_cost_usd: Decimal | None = Field(
-        default=None, ge=0, allow_inf_nan=False, description="Dollars at most for this answer."
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="Dollars at most for this answer."
     )
     fresh: StrictBool = Field(
         default=False, description="Answer anew: give no kept answer, and keep none."
@@ -232,7 +263,8 @@ def _check_text(text: str) -> str:
 
 
 def check_id(given: str) -> str:
-    cleaned = clean_text(given).strip()
+    """An id that a caller gives. Raises ValueError."""
+    cleaned = _TURNS.sub("", clean_text(given)).strip()
     if not cleaned or "\n" in cleaned or len(cleaned) > MAX_ID_CHARS:
         raise ValueError(f"give one line of 1 to {MAX_ID_CHARS} characters")
     return cleaned
@@ -246,7 +278,7 @@ class TextIn(Input):
         description="Sending the same id again replaces the document; unset: from its content.",
     )
     title: str = Field(default="", max_length=2_000)
-    text: Annotated[str, AfterValidator(_check_text)]
+    text: Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"pattern": r"\S"})]
     metadata: dict[
         Annotated[str, Field(min_length=1, max_length=200)],
         Value,
@@ -264,7 +296,11 @@ class DocumentsIn(Input):
     """Documents to ingest: texts, or URLs and (the command line on this machine only) paths."""
 
     collection: Collection | None = None
-    documents: list[TextIn] | None = Field(default=None, min_length=1)
+    documents: list[TextIn] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[[{"id": "refunds", "text": "Refunds take 14 days."}]],
+    )
     paths: list[Annotated[str, Field(min_length=1)]] | None = Field(
         default=None,
         min_length=1,

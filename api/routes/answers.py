@@ -23,6 +23,12 @@ from rag.errors import AccessError, RagError
 from rag.types import Answer, CostLine
 
 KEEPALIVE_S = 15.0
+_LINKS = {
+    "give_feedback": {
+        "operationId": "give_feedback",
+        "requestBody": {"answer_id": "$response.body#/id", "verdict": "right"},
+    }
+}
 OF_VISITORS = {"question", "collection", "conversation_id", "stream"}
 """What somebody on a web page may say; the rest would choose what it costs."""
 
@@ -34,7 +40,7 @@ _log = logging.getLogger(__name__)
     "/v1/answers",
     response_model=AnswerOut,
     responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 503)
-    | {200: {"content": {"text/event-stream": {}}}},
+    | {200: {"content": {"text/event-stream": {}}, "links": _LINKS}},
 )
 async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep) -> Response:
     """Answer a question from the documents, with exact citations, confidence and cost."""

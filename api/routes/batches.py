@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.http.caller import caller_of
+from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.batches import BatchIn, BatchOut, BatchStateOut
 
@@ -15,7 +16,8 @@ router = APIRouter(tags=["batches"])
     "/v1/batches",
     response_model=BatchOut,
     status_code=202,
-    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
+    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 502, 503)
+    | {202: link_docs("batch_id", "batch")},
 )
 async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) -> Response:
     """Quote what can be quoted, and send the rest to the premium model as one batch.

@@ -20,14 +20,18 @@ from api.jobs import kept_files
 from api.jobs.assignment import Assignment
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
-from api.routes.jobs import accepted
+from api.routes.jobs import TAKERS_OF_JOBS, accepted
+from api.setting_groups import ANY_COLLECTION_PATTERN
 from rag.errors import RagError
 
 router = APIRouter(tags=["documents"])
 CollectionQuery = Annotated[
     str | None,
     AfterValidator(lambda name: name if name is None else check_collection(name)),
-    Query(description="Unset: the default collection."),
+    Query(
+        description="Unset: the default collection.",
+        json_schema_extra={"pattern": ANY_COLLECTION_PATTERN},
+    ),
 ]
 ListedCollectionQuery = Annotated[str | None, Query(description="Unset: all collections.")]
 _BODY: dict[str, Any] = {
@@ -49,7 +53,7 @@ _BODY: dict[str, Any] = {
                                 "contentMediaType": "application/octet-stream",
                             },
                         },
-                        "collection": {"type": "string"},
+                        "collection": {"type": "string", "pattern": ANY_COLLECTION_PATTERN},
                     },
                 }
             },
@@ -62,7 +66,7 @@ _BODY: dict[str, Any] = {
     "/v1/documents",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(400, 401, 403, 413, 415, 422, 429, 503),
+    responses=problem_docs(400, 401, 403, 413, 415, 422, 429, 503) | {202: TAKERS_OF_JOBS},
     openapi_extra=_BODY,
 )
 async def ingest_documents(request: Request, service: ServiceDep) -> Response:

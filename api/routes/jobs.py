@@ -7,10 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.http.caller import caller_of
+from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.documents import JobOut, JobsOut
 
 MAX_LISTED = 1_000
+TAKERS_OF_JOBS = link_docs("job_id", "get_job", "cancel_job", "retry_job")
+"""What OpenAPI says of who takes the id of a job."""
 
 router = APIRouter(tags=["jobs"])
 

@@ -45,7 +45,12 @@ async def ready(request: Request, service: ServiceDep) -> Response:
     return json_response(ReadyOut(collections=names))
 
 
-@router.get("/metrics", response_class=Response, responses=problem_docs(401, 403, 429))
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=problem_docs(401, 403, 429)
+    | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(service: ServiceDep) -> Response:
     """Counters for Prometheus."""
     text = await asyncio.to_thread(service.metrics.render)

@@ -248,9 +248,8 @@ async def _ahead(
                     break
             if not waiting:
                 return
-            source, task = waiting.popleft()
-            await asyncio.wait({task})
-            yield source, task
+            await asyncio.wait({waiting[0][1]})  # still among those to cancel
+            yield waiting.popleft()
     finally:
         for _, task in waiting:
             task.cancel()

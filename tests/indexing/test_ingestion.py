@@ -10,6 +10,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from fakes import GatedEmbedder, HashingEmbedder, Indexing, MakeIndexing
 
 from indexing.embedding.packaged import PackagedEmbedder
 from indexing.identity import content_version, document_id_for
+from indexing.ingesting.pipeline import IngestionPipeline
 from indexing.ingesting.report import IngestionReport, Progress
 from rag.errors import InputError, NotFoundError, StoreError
-from rag.types import Chunk, Document, Embedding, Passage, StoreQuery
+from rag.types import Chunk, Document, Embedding, Passage, ReadResult, StoreQuery
 
 SECTION = "Sentence {n} of the {what} is about {what} number {n} and nothing else at all. "
 
@@ -787,6 +789,37 @@ async def test_an_ingestion_that_is_cancelled_leaves_nothing_to_find_after_the_n
     await index.pipeline.ingest([str(root)], "help")
     assert index.manifest.count("help") == 1
     await check_in_step(index)
+
+
+async def test_an_ingestion_that_is_cancelled_stops_reading(
+    make_indexing: MakeIndexing, root: Path
+) -> None:
+    reader = StuckReader()
+    parts = replace(make_indexing().pipeline.parts, reader=reader)
+    files = {f"upload:{name}": write(root / name, "words") for name in ("a.md", "b.md")}
+    ingestion = IngestionPipeline(parts).ingest_files(files, "help")
+    cancelled = asyncio.create_task(ingestion)
+    await reader.called.wait()
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    assert reader.reading == 0
+
+
+class StuckReader:
+    """A Reader that never comes to an end; `reading` counts what it is at."""
+
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+        self.reading = 0
+
+    async def read(self, path: Path, collection: str, source: str) -> ReadResult:
+        self.called.set()
+        self.reading += 1
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        finally:
+            self.reading -= 1
 
 
 async def test_a_failed_ingestion_lets_the_next_one_in(
