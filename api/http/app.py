@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,9 @@ from fastapi import Depends, FastAPI, Request
 from api.http import problems
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
+from api.http.places import Places
 from api.http.service import make_service
+from api.http.usher import Usher
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
 from api.models.inputs import DocumentsIn
@@ -76,9 +80,10 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     ):
         app.include_router(room.router)
     page.install_assets(app)
+    settings = application.settings.server
+    app.add_middleware(Usher, places=Places(settings.cores or _own_cores()))
     if application.tracing is not None:
         app.add_middleware(application.tracing.requests)
-    settings = application.settings.server
     redis_url = settings.redis_url
     app.add_middleware(
         Gate,
@@ -95,6 +100,13 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     _document_shared_models(app)
     return app
+
+
+def _own_cores() -> int:
+    """The cores that this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _check_gate(request: Request) -> None:

@@ -18,8 +18,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.caller import ANYBODY, Caller, caller_on_trust, caller_with
-from api.http.openai_errors import PATHS, openai_response
-from api.http.problems import TOLD, problem_response, told_of
+from api.http.openai_errors import refused
+from api.http.problems import TOLD
 from api.http.request_ids import REQUEST_ID_HEADER
 from api.http.rights import OPERATORS, QUESTIONS, Right, right_of
 from api.keys.key import Key
@@ -191,10 +191,7 @@ def _visit(request: Request, right: Right) -> Visit:
 
 def _refusal(request: Request, error: Exception) -> Response:
     """The body was not read, and may be endless: the connection ends with the answer."""
-    if request.scope["path"].startswith(PATHS):
-        response = openai_response(request, error)
-    else:
-        response = problem_response(*told_of(request, error))
+    response = refused(request, error)
     response.headers["Connection"] = "close"
     return response
 

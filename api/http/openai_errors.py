@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.problems import TOLD, TYPE_PREFIX, told_of
+from api.http.problems import TOLD, TYPE_PREFIX, problem_response, told_of
 from rag.errors import NotFoundError, QuestionError
 
 PATHS = ("/v1/chat/", "/v1/models")
@@ -79,6 +79,13 @@ def openai_response(request: Request, error: Exception) -> Response:
         {**headers, "x-should-retry": should_retry},
         media_type="application/json",
     )
+
+
+def refused(request: Request, error: Exception) -> Response:
+    """One of the errors in TOLD, in the shape of the path that was asked."""
+    if request.scope["path"].startswith(PATHS):
+        return openai_response(request, error)
+    return problem_response(*told_of(request, error))
 
 
 def _param(problem: Mapping[str, Any], error: Exception) -> str | None:
