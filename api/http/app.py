@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from fastapi import Depends, FastAPI, Request
 from api.http import problems
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
-from api.http.places import Places
 from api.http.service import make_service
 from api.http.usher import Usher
 from api.keys.rates import Rates
@@ -81,7 +78,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         app.include_router(room.router)
     page.install_assets(app)
     settings = application.settings.server
-    app.add_middleware(Usher, places=Places(settings.cores or _own_cores()))
+    app.add_middleware(Usher, places=service.places)
     if application.tracing is not None:
         app.add_middleware(application.tracing.requests)
     redis_url = settings.redis_url
@@ -100,13 +97,6 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     _document_shared_models(app)
     return app
-
-
-def _own_cores() -> int:
-    """The cores that this process may run on."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 async def _check_gate(request: Request) -> None:

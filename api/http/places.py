@@ -23,7 +23,7 @@ from rag.errors import OverloadedError
 QUIET_PLACES_PER_CORE = 4
 CROWDED_PLACES_PER_CORE = 1
 LONGEST_WAIT_S = 1.0
-CROWDED_WAIT_S = 0.01
+CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
 ENOUGH = 0.9
 """It is no longer crowded when those who came would fill no more than this share of the places."""
