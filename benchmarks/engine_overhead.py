@@ -80,8 +80,9 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         for place, event in enumerate(events):
             if pause_s := next_s if place else first_s:
                 await asyncio.sleep(pause_s)
+            if writer.is_closing():  # the caller has left
+                return
             writer.write(event)
-        await writer.drain()
 
 
 def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:

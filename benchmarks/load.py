@@ -6,12 +6,12 @@ The service holds the 2,655 passages of nq_open, and every request asks somethin
 reused. Once it quotes; once its local tier is a stand-in for a model that needs 300 ms. The load
 comes from wrk, which takes little of the cores that it shares with the service.
 
-Alone is one client that asks one question after the other. The capacity is what sixteen such
-clients get answered a second. Then requests come at random moments, whether or not earlier ones
-were answered (an open loop: what is late counts from when it was due): at 70% of the capacity for
-`--minutes`, with the memory of the service, and at four times the capacity. Of ten requests eight
-want an answer, one a streamed one, and one hits or a context. Last, how long the first byte of a
-streamed quote takes.
+Alone is one client that asks one question after the other. The capacity is what many such
+clients get answered a second: 16 of quotes, 48 of the model. Then requests come at random moments,
+whether or not earlier ones were answered (an open loop: what is late counts from when it was due):
+at 70% of the capacity for `--minutes`, with the memory of the service, and at four times the
+capacity. Of ten requests eight want an answer, one a streamed one, and one hits or a context. Last,
+how long the first byte of a streamed quote takes.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ from benchmarks.publish import write_result
 from benchmarks.service import rag, running_process
 
 SCRIPT = Path(__file__).with_name("open_loop.lua")
-CLIENTS = 16
-CONNECTIONS = 512
+CLIENTS = {"quoting": 16, "model": 48}
+SPARE_CONNECTIONS = 16
+"""Besides two for each request of a second: enough that none is waited for, and that none idles for
+the five seconds after which the service closes it."""
 STEADY_SHARE = 0.7
 OVERLOAD = 4
 SETTLING_S = 3.0
@@ -66,10 +68,19 @@ class Reply:
     status: int
 
 
-def load(target: Target, clients: int, seconds: float, rate: float = 0) -> list[Reply]:
-    """The replies to `rate` requests a second; with 0, to `clients` that ask without a pause."""
+def asked_by(target: Target, clients: int, seconds: float) -> list[Reply]:
+    """The replies to so many clients that ask one question after the other."""
+    return _run(target, clients, seconds, 0)
+
+
+def asked_at(target: Target, rate: float, seconds: float) -> list[Reply]:
+    """The replies to so many requests a second, whether or not earlier ones were answered."""
+    return _run(target, SPARE_CONNECTIONS + round(2 * rate), seconds, rate)
+
+
+def _run(target: Target, connections: int, seconds: float, rate: float) -> list[Reply]:
     with tempfile.NamedTemporaryFile("r") as out:
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{round(seconds)}s", "--timeout", "30s"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s"]
         url = f"http://127.0.0.1:{target.port}"
         script = ["-s", str(SCRIPT), url, "--", str(target.requests), str(rate), out.name]
         told = subprocess.run([*command, *script], capture_output=True, text=True, check=True)
@@ -103,7 +114,7 @@ def overloaded(replies: Sequence[Reply], seconds: float) -> dict[str, Any]:
 
 
 def _quantiles(times: Sequence[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(times, n=100)
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
     return {"p50_ms": round(cuts[49], 1), "p99_ms": round(cuts[98], 1)}
 
 
@@ -140,20 +151,20 @@ def memory_summed(found: Sequence[tuple[float, float]]) -> dict[str, Any]:
     }
 
 
-def measure(target: Target, seconds: float, minutes: float) -> dict[str, Any]:
+def measure(target: Target, clients: int, seconds: float, minutes: float) -> dict[str, Any]:
     """All that one service shows."""
-    load(target, CLIENTS, seconds / 3)  # to warm up
-    alone = summed(load(target, 1, seconds), seconds)
-    capacity = summed(load(target, CLIENTS, seconds), seconds)
+    asked_by(target, clients, seconds / 3)  # to warm up
+    alone = summed(asked_by(target, 1, seconds), seconds)
+    capacity = summed(asked_by(target, clients, seconds), seconds)
     show({"alone": alone, "capacity": capacity})
     answers_per_s = capacity["answers_per_s"]
     memory: list[tuple[float, float]] = []
     steadily = minutes * 60
     with memory_of(target.pid, memory):
-        replies = load(target, CONNECTIONS, steadily, STEADY_SHARE * answers_per_s)
+        replies = asked_at(target, STEADY_SHARE * answers_per_s, steadily)
     steady = summed(replies, steadily) | {"memory": memory_summed(memory)}
     show({"steady": steady})
-    crowd = load(target, CONNECTIONS, seconds + SETTLING_S, OVERLOAD * answers_per_s)
+    crowd = asked_at(target, OVERLOAD * answers_per_s, seconds + SETTLING_S)
     overload = overloaded(crowd, seconds + SETTLING_S)
     for name in ("p50_ms", "p99_ms"):
         overload[f"{name}_by_alone"] = round(overload[name] / alone[name], 2)
@@ -236,14 +247,15 @@ def main() -> None:
         rag(place, "ingest", str(chosen.data / "nq_open" / "corpus.jsonl"))
         requests.write_text(requests_of(questions, {}))
         with running_process(place, {}) as (port, pid):
-            quoting = measure(Target(port, pid, requests), chosen.seconds, chosen.minutes)
+            target = Target(port, pid, requests)
+            quoting = measure(target, CLIENTS["quoting"], chosen.seconds, chosen.minutes)
             figures["quoting"] = quoting | {"first_byte": first_bytes(port, questions[:STREAMS])}
             show(figures["quoting"]["first_byte"])
         requests.write_text(requests_of(questions, {"tier": "local"}))
         local = {"RAG_LOCAL__BASE_URL": url, "RAG_LOCAL__MODEL": "m"}
         with running_process(place, local) as (port, pid):
             target = Target(port, pid, requests)
-            figures["model"] = measure(target, chosen.seconds, chosen.minutes)
+            figures["model"] = measure(target, CLIENTS["model"], chosen.seconds, chosen.minutes)
     write_result("load", figures)
 
 
