@@ -62,6 +62,7 @@ class Answering:
     """The generator over all live tiers, with the prices, the ledger and the walls that it keeps.
 
     `quoting` is the tier that needs nothing and costs nothing; `judge` gives answers confidence.
+    `local` is the model of that tier, bounded and metered, where there is one.
     """
 
     generator: CascadeGenerator
@@ -72,6 +73,7 @@ class Answering:
     ledger: SqlLedger
     walls: Walls
     adapters: Sequence[Adapter]
+    local: LanguageModel | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -113,8 +115,10 @@ def open_answering(
     own = settings.answers.instructions
     quotes = quoting(settings)
     tiers = [TierGenerator("extractive", quotes)]
+    local: LanguageModel | None = None
     if settings.local.base_url is not None:
         model, adapter = _local(settings, ledger, watch_model)
+        local = model
         adapters.append(adapter)
         output = settings.local.max_output_tokens
         tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, own)))
@@ -142,7 +146,7 @@ def open_answering(
     )
     baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
     walls = walls_of(settings)
-    return Answering(generator, quotes, judge, baseline, prices, ledger, walls, adapters)
+    return Answering(generator, quotes, judge, baseline, prices, ledger, walls, adapters, local)
 
 
 def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from api.answering import Answering, open_ledger
 from api.batching import Batching, open_batching
+from api.conversing import PseudonymousAnswerer, Pseudonyms, open_turns
 from api.distilling import open_lesson_writer, open_lessons
 from api.experimenting import Experimenting, open_experiment
 from api.paths import Shared, open_path, open_reranker, require_models
@@ -132,10 +133,14 @@ def build_around(
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
-        drop_answers=partial(drop_answers, [open_entries(settings, state), lessons]),
+        drop_answers=partial(
+            drop_answers,
+            [open_entries(settings, state), lessons, open_turns(settings, state)],
+        ),
         turns=Turns(partial(turn, state)),
     )
-    pipeline = path.pipeline if experimenting is None else experimenting.pipeline
+    split = path.pipeline if experimenting is None else experimenting.pipeline
+    pipeline = PseudonymousAnswerer(split, Pseudonyms(state))
     return Application(
         settings=settings,
         pipeline=pipeline if tracing is None else tracing.answerer(pipeline),

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from sqlalchemy import Engine
 
 from api.answering import Answering, WatchModel, open_answering, open_prices, quoting
+from api.conversing import open_conversations
 from api.deciding import Deciding, open_deciding
 from api.reusing import open_reuse
 from api.settings import Settings
@@ -100,6 +101,7 @@ def open_path(settings: Settings, shared: Shared, reranker: Reranker | None) -> 
             shared.manifest,
             price_of_error=deciding.price_of_error,
         ),
+        conversations=open_conversations(settings, shared.state, answering.local),
     )
     return Path(pipeline, retriever, compressor, answering, deciding)
 

@@ -19,10 +19,11 @@ from generation.reuse.entries import Entries
 from generation.reuse.verdicts import Verdicts
 from generation.writing.prompt import PROMPT_VERSION
 from rag.ports import ChangeCounter, Embedder, Retriever
+from retrieval.conversations.kept import KeptTurns
 
 _CHANGE_NO_ANSWER = {
     "data_dir", "state_url", "collection", "ingestion", "store", "budgets", "reuse", "experiment",
-    "distillation", "handoff", "server", "log", "tracing",
+    "distillation", "conversations", "handoff", "server", "log", "tracing",
 }  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def open_reuse(
 
 
 async def drop_answers(
-    kept: Sequence[Entries | Lessons], collection: str, document_ids: Sequence[str]
+    kept: Sequence[Entries | Lessons | KeptTurns], collection: str, document_ids: Sequence[str]
 ) -> int:
     """Delete what is kept of answers made from one of these documents; gives how many there were.
 

@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from api.conversation_settings import ConversationSettings
 from api.distilling_settings import DistillationSettings
 from api.experiment_settings import CONTROL, ExperimentSettings
 from api.handoff_settings import HandoffSettings
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
     context: ContextSettings = ContextSettings()
     answers: AnswerSettings = AnswerSettings()
     reuse: ReuseSettings = ReuseSettings()
+    conversations: ConversationSettings = ConversationSettings()
     local: LocalSettings = LocalSettings()
     premium: PremiumSettings = PremiumSettings()
     budgets: BudgetSettings = BudgetSettings()

@@ -1,6 +1,6 @@
 """The one path from question to answer; every arrow is one call through one port.
 
-    admit -> give a kept answer?
+    admit -> put a follow-up so that it stands alone -> give a kept answer?
           -> retrieve (and rerank) -> compress to the budget -> generate -> cite -> bill -> record
           -> keep the answer
 
@@ -18,7 +18,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rag.errors import QuestionError, RangeError
-from rag.ports import Baseline, Compressor, Generator, Ledger, Listener, Retriever, Reuse
+from rag.ports import (
+    Baseline,
+    Compressor,
+    Conversing,
+    Generator,
+    Ledger,
+    Listener,
+    Retriever,
+    Reuse,
+)
 from rag.types import Answer, Context, Cost, CostLine, Generation, Hit, Question, Status, Usage
 
 MAX_CONTEXT_TOKENS = 200_000
@@ -40,7 +49,8 @@ class Limits:
 class QuestionPipeline:
     """Answers questions; also gives the hits or the context alone.
 
-    Without a ledger, as in a trial, no answer is recorded; without a `reuse` none is given again.
+    Without a ledger, as in a trial, no answer is recorded; without a `reuse` none is given again;
+    without `conversations` every question is taken as it is.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class QuestionPipeline:
         *,
         ledger: Ledger | None = None,
         reuse: Reuse | None = None,
+        conversations: Conversing | None = None,
     ) -> None:
         self._retriever = retriever
         self._compressor = compressor
@@ -60,6 +71,7 @@ class QuestionPipeline:
         self._baseline = baseline
         self._ledger = ledger
         self._reuse = reuse
+        self._conversations = conversations
         self._limits = limits
         self._arm = ""
 
@@ -98,6 +110,26 @@ class QuestionPipeline:
         max_tokens = self._budget(max_context_tokens)
         question = replace(question, answer_id=f"ans_{uuid.uuid4().hex}")
         bill = _Bill(listener)
+        if self._conversations is None or not (question.conversation_id or question.turns):
+            return await self._give(question, max_tokens, bill)
+        asked = question.text
+        question = await self._stand_alone(self._conversations, question, bill)
+        answer = await self._give(question, max_tokens, bill)
+        await self._conversations.note(asked, question, answer)
+        return replace(answer, asked_as="" if question.text == asked else question.text)
+
+    async def _stand_alone(
+        self, conversations: Conversing, question: Question, bill: _Bill
+    ) -> Question:
+        """The question by itself; it is billed beside what calls of models cost."""
+        clock = _Stopwatch()
+        question = await conversations.stand_alone(question, bill)
+        called_ms = sum(line.ms for line in bill.lines)
+        bill.cost(CostLine("rewrite", None, Decimal(0), max(clock.lap_ms() - called_ms, 0.0)))
+        return question
+
+    async def _give(self, question: Question, max_tokens: int, bill: _Bill) -> Answer:
+        """A kept answer to a question that stands alone, or a fresh one."""
         if self._reuse is None or question.is_fresh or question.tier is not None:
             _, answer = await self._answer_anew(question, max_tokens, bill)
             return answer

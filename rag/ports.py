@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rag.calls import Charge, ModelCall, ModelEvent
+from rag.sources import Found, Loaded, ReadResult
 from rag.types import (
     Answer,
     Candidate,
@@ -22,13 +23,10 @@ from rag.types import (
     Document,
     EmbeddedChunk,
     Embedding,
-    Found,
     Generation,
     Hit,
-    Loaded,
     Passage,
     Question,
-    ReadResult,
     Span,
     StoredChunk,
     StoreQuery,
@@ -318,3 +316,23 @@ class Reuse(Protocol):
 
         Raises StateError, StoreError.
         """
+
+
+class Conversing(Protocol):
+    """Knows what was asked before in a conversation, and makes a question stand alone by that."""
+
+    async def stand_alone(self, question: Question, listener: Listener) -> Question:
+        """The question with the turns before it, so put that it can be answered without them.
+
+        Raises StateError.
+        """
+
+    async def note(self, asked: str, question: Question, answer: Answer) -> None:
+        """`asked` was written, `question` is how that stands alone; never an error."""
+
+
+class Rewriter(Protocol):
+    """Puts a question so that it stands alone, where rules do not suffice."""
+
+    async def rewrite(self, question: Question, draft: str, listener: Listener) -> str:
+        """The question so put, after its turns; `draft` where nothing better is to be had."""

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from rag.turns import Turn
+
 Vector = npt.NDArray[np.float32]
 """One vector, shape `[dimension]`, or several, `[n, dimension]`; the docstring says which."""
 
@@ -139,7 +141,8 @@ class Question:
     `is_of_stranger` is not told how much the whole service has spent. `tier` is the only one that
     may answer, and `max_cost_usd` the most that it may cost, where the asker set them. No kept
     answer is given to one that `is_fresh`, and its answer is not kept. `conversation_id` names what
-    it is a part of, empty where nobody told.
+    it is a part of, empty where nobody told. `turns` are what was asked before it there, oldest
+    first; who asks may give them himself.
     `answer_id` is given by the path, and stands on everything that is recorded of the answer;
     `escalated_from` by who asks a dearer tier, and names the last one that answered before.
     """
@@ -156,6 +159,7 @@ class Question:
     max_cost_usd: Decimal | None = None
     is_fresh: bool = False
     conversation_id: str = field(default="", compare=False)
+    turns: tuple[Turn, ...] = field(default=(), compare=False)
     answer_id: str = field(default="", compare=False)
     escalated_from: Tier | None = field(default=None, compare=False)
 
@@ -341,7 +345,8 @@ class Answer:
 
     `because` tells why its tier answered, and `signals` are the numbers that its confidence was
     made from, by name. `arm` is the configuration that made it, as "experiment/arm"; empty outside
-    an experiment.
+    an experiment. `asked_as` is the question that it answers, where that is not the one that was
+    written but one that stands alone; else it is empty.
     """
 
     answer_id: str
@@ -358,42 +363,4 @@ class Answer:
     because: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
     arm: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedPart:
-    """A part of a file that could not be read. `reason` is one line fit for a person."""
-
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What is at some places: `sources` in order, each once.
-
-    `skipped` are the files, folders and pages that are left out, with the reason. What lies under
-    a skipped one was not seen: that it is no source does not say that it is gone.
-    """
-
-    sources: tuple[str, ...]
-    skipped: tuple[FailedPart, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadResult:
-    """What a reader made of one file: at least one document or one part that failed."""
-
-    documents: list[Document]
-    failed: list[FailedPart]
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What stands at a source. `mark` is a text that changes when what stands there does.
-
-    `result` is None where the mark is the one that the caller knew: nothing was read.
-    """
-
-    mark: str
-    result: ReadResult | None
+    asked_as: str = ""

@@ -34,16 +34,14 @@ from rag.errors import (
     StoreMismatchError,
 )
 from rag.ports import ChunkStore, Embedder, Reader
+from rag.sources import Found, Loaded, ReadResult
 from rag.types import (
     Candidate,
     Chunk,
     Document,
     EmbeddedChunk,
     Embedding,
-    Found,
-    Loaded,
     Passage,
-    ReadResult,
     Scalar,
     Span,
     StoredChunk,

@@ -135,6 +135,14 @@ def test_prometheus_reads_the_metrics_through_the_door_and_nothing_else() -> Non
     assert "ports" not in SERVICES["prometheus"]
 
 
+def test_prometheus_shows_a_key_where_there_is_one() -> None:
+    [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    shown = job["authorization"]
+    assert shown["type"] == "Bearer"
+    mounts = SERVICES["prometheus"]["volumes"]
+    assert f"${{METRICS_KEY:-/dev/null}}:{shown['credentials_file']}:ro" in mounts
+
+
 def test_grafana_finds_prometheus_and_the_dashboard() -> None:
     folder = ROOT / "deploy" / "grafana"
     mounted = dict(

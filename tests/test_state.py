@@ -9,7 +9,9 @@ import sys
 import sysconfig
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,8 @@ from api.keys.tables import METADATA as KEYS_METADATA
 from api.settings import load_settings
 from api.state.migrating import migrations
 from api.state.opening import HEAD, open_state
+from api.state.secrets import METADATA as SECRETS_METADATA
+from api.state.secrets import secret_of
 from api.state.turn import turn
 from generation.batching.tables import METADATA as BATCHING_METADATA
 from generation.deciding.feedback import METADATA as FEEDBACK_METADATA
@@ -35,11 +39,13 @@ from generation.deciding.feedback import Feedback
 from generation.deciding.traffic import METADATA as TRAFFIC_METADATA
 from generation.distilling.tables import METADATA as DISTILLING_METADATA
 from generation.experiments.stopping import METADATA as EXPERIMENTS_METADATA
+from generation.money.tables import ANSWERS
 from generation.money.tables import METADATA as MONEY_METADATA
 from generation.reuse.tables import METADATA as REUSE_METADATA
 from indexing.manifest.tables import DOCUMENTS, FILES, SOURCES
 from indexing.manifest.tables import METADATA as MANIFEST_METADATA
 from rag.errors import RagError, SettingsError, StateError, StateUnavailableError
+from retrieval.conversations.tables import METADATA as CONVERSATIONS_METADATA
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE_WITHOUT_VERSIONS = (Path(__file__).with_name("state_before_versions.sql")).read_text()
@@ -81,7 +87,9 @@ def differences(engine: Engine) -> list[object]:
             TRAFFIC_METADATA,
             EXPERIMENTS_METADATA,
             DISTILLING_METADATA,
+            CONVERSATIONS_METADATA,
             KEYS_METADATA,
+            SECRETS_METADATA,
         ]
         found: list[object] = compare_metadata(context, metadata)  # type: ignore[arg-type]
     return found
@@ -148,6 +156,40 @@ def test_verdicts_outlive_the_column_that_may_be_empty_now(
     assert Feedback(engine).verdicts() == {"a1": True}
     assert differences(engine) == []
     engine.dispose()
+
+
+def test_a_conversation_stays_one_and_its_old_mark_cannot_be_guessed_any_more(
+    empty_url: SecretStr | None, tmp_path: Path
+) -> None:
+    target = f"sqlite:///{tmp_path / FILE}" if empty_url is None else empty_url.get_secret_value()
+    engine = create_engine(target.replace("postgresql:", "postgresql+psycopg:"))
+    guessable = [sha256(name).hexdigest()[:16] for name in (b"jane", b"joe")]
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            for step in reversed(list(migrations().iterate_revisions("0011", "base"))):
+                step.module.upgrade()
+                context.stamp(migrations(), step.revision)
+        row = dict.fromkeys((column.name for column in ANSWERS.columns if not column.nullable), "x")
+        for number, mark in enumerate([*guessable, guessable[0], None]):
+            own = {"answer_id": f"a{number}", "conversation": mark, "ms": 1.0, "confidence": 0.5}
+            connection.execute(insert(ANSWERS).values(row | own))
+    engine.dispose()
+    engine = open_state(tmp_path, empty_url)
+    with engine.connect() as connection:
+        query = select(ANSWERS.c.conversation).order_by(ANSWERS.c.answer_id)
+        jane, joe, again, none = connection.scalars(query)
+    assert (jane, none) == (again, None)
+    assert len({jane, joe, *guessable}) == 4
+    engine.dispose()
+
+
+def test_a_secret_is_the_same_for_all_who_open_the_state(state_engine: Engine) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = set(pool.map(lambda _: secret_of(state_engine, "one"), range(8)))
+    assert len(made) == 1
+    assert len(made.pop()) == 32
+    assert secret_of(state_engine, "one") != secret_of(state_engine, "two")
 
 
 def test_foreign_keys_are_held_after_a_migration(tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ def ask(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Answer anew: give no kept answer, and keep none.")
     ] = False,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="What the question is a part of: a name that you give it."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the documents, with citations and cost."""
@@ -49,6 +53,7 @@ def ask(
             "tier": tier,
             "max_cost_usd": max_cost_usd,
             "fresh": fresh,
+            "conversation_id": conversation,
         },
     )
     answer = work_through_door(ctx, settings, lambda door: door.ask(asked))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from api.cli.options import (
     print_note,
     work_through_door,
 )
+
+if TYPE_CHECKING:
+    from api.settings import Settings
 
 
 def documents(
@@ -35,16 +38,31 @@ def documents(
 
 def forget(
     ctx: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Ids from `rag documents`.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="Ids from `rag documents`.")
+    ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option("--conversation", help="Instead, all that was said in a conversation."),
+    ] = None,
     collection: CollectionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete documents everywhere, with proof. Unknown ids stop it before anything is deleted."""
+    """Delete documents everywhere, or the traces of a conversation, with proof.
+
+    Unknown documents stop it before anything is deleted.
+    """
     from api.cli.tables import print_forgotten
     from api.settings import load_settings
     from indexing.loading.names import is_there
 
+    if (conversation is None) == (not ids):
+        raise typer.BadParameter("give ids of documents, or --conversation and its id: not both")
     settings = load_settings()
+    if conversation is not None:
+        _forget_conversation(settings, conversation, json)
+        return
+    assert ids is not None
     place = settings.collection if collection is None else collection
     proofs = work_through_door(ctx, settings, lambda door: door.forget(place, ids))
     if json:
@@ -54,3 +72,15 @@ def forget(
     for source in sorted({source for proof in proofs for source in proof.sources}):
         if is_there(source):
             print_note(f"{source} is still there: the next ingestion of it brings it back")
+
+
+def _forget_conversation(settings: Settings, conversation: str, json: bool) -> None:
+    from api.cli.tables import print_forgotten_conversation
+    from api.forgetting import opened_forget_conversation
+    from api.models.conversations import ForgottenConversationOut
+
+    proof = ForgottenConversationOut.of(opened_forget_conversation(settings, conversation))
+    if json:
+        print_json(proof.model_dump(mode="json"))
+    else:
+        print_forgotten_conversation(proof)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.models.answers import AnswerOut
+from api.models.conversations import ForgottenConversationOut
 from api.models.documents import DocumentOut, ForgetOut, ReportOut
 from api.settings import Settings, setting_paths
 from api.tiers import TierState
@@ -31,6 +32,8 @@ def open_console() -> Console:
 def print_answer(answer: AnswerOut) -> None:
     """The answer, its citations, and one line of tier, confidence and cost."""
     console = open_console()
+    if answer.asked_as:
+        console.print(Text(f"asked as: {answer.asked_as}", style="dim"))
     console.print(Text(answer.answer))
     if answer.degraded_because:
         console.print(Text(f"degraded: {answer.degraded_because}"))
@@ -136,6 +139,15 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
             f"{proof.answers_removed:,}",
         )
     console.print(table)
+
+
+def print_forgotten_conversation(proof: ForgottenConversationOut) -> None:
+    """Where words of a conversation stood, and how many stand there after."""
+    table = Table("of the conversation", "before", "after")
+    before, after = proof.before.model_dump(), proof.after.model_dump()
+    for name in before:
+        table.add_row(Text(name.replace("_", " ")), f"{before[name]:,}", f"{after[name]:,}")
+    open_console().print(table)
 
 
 def print_config(settings: Settings, tiers: Sequence[TierState]) -> None:

@@ -48,7 +48,6 @@ class Caller:
 
     def asks(self, question: Question) -> Question:
         """A question as it is asked in the caller's name. Raises AccessError."""
-        conversation = question.conversation_id
         return replace(
             question,
             collection=self.reach.inside(question.collection),
@@ -57,9 +56,6 @@ class Caller:
             key_day_usd=self.day_usd,
             key_month_usd=self.month_usd,
             is_of_stranger=self.is_visitor or bool(self.reach.tenant),
-            conversation_id=f"{self.tenant}:{conversation}"
-            if conversation and not self.is_operator
-            else conversation,
         )
 
 

@@ -28,6 +28,7 @@ RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
     ("POST", "/v1/feedback"): _VISIT,
     ("POST", "/v1/handoffs"): _VISIT,
     ("GET", "/v1/documents/{document_id:path}"): (*_READ, "publish"),
+    ("DELETE", "/v1/conversations/{conversation_id:path}"): _ASK,
     ("POST", "/v1/search"): _ASK,
     ("POST", "/v1/context"): _ASK,
     ("POST", "/v1/batches"): _ASK,

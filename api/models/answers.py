@@ -100,7 +100,8 @@ class AnswerOut(Output):
     """The answer to one question, with its evidence and its bill.
 
     `arm` is the configuration that made it, as "experiment/arm", while an experiment runs.
-    `action` is where to go with a question that was not answered.
+    `asked_as` is the question that was answered, where that is a follow-up put so that it stands
+    alone. `action` is where to go with a question that was not answered.
     """
 
     id: str
@@ -115,6 +116,7 @@ class AnswerOut(Output):
     degraded_because: str | None
     because: str = ""
     arm: str | None = None
+    asked_as: str | None = None
     action: ActionOut | None = None
 
     @classmethod
@@ -140,6 +142,7 @@ class AnswerOut(Output):
             degraded_because=answer.degraded_because,
             because=answer.because,
             arm=answer.arm or None,
+            asked_as=answer.asked_as or None,
             action=None if way_on is None else ActionOut.of(way_on),
         )
 

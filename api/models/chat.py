@@ -7,12 +7,14 @@ would change the answer, and cannot, is refused by its name, as tools.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from api.models.inputs import AnswerOptions, Input, check_characters
 from rag.types import Question
+from retrieval.conversations.standing_alone import turns_of
 
 MAX_MESSAGES = 1_000
 
@@ -26,6 +28,18 @@ class MessageIn(BaseModel):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What it consists of; a plain text is one part."""
+        content = self.content or ""
+        return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+    @property
+    def text(self) -> str:
+        """Its parts that are text."""
+        texts = [part["text"] for part in self.parts if isinstance(part.get("text"), str)]
+        return "\n".join(texts)
 
 
 class StreamOptionsIn(Input):
@@ -44,13 +58,23 @@ def _question_of(messages: Sequence[MessageIn]) -> str:
     if not asked or asked[-1].role != "user":
         found = asked[-1].role if asked else "nobody but the system"
         raise ValueError(f"the last message is of {found}: end with the question of the user")
-    content = asked[-1].content or ""
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    parts = asked[-1].parts
     for part in parts:
         if part.get("type") != "text" or not isinstance(part.get("text"), str):
             kind = str(part.get("type"))[:60]
             raise ValueError(f"the question has a part of type {kind!a}: send text alone")
     return check_characters("\n".join(part["text"] for part in parts))
+
+
+def _said_before(messages: Sequence[MessageIn]) -> list[tuple[str, str]]:
+    """The questions of the user before the last message, each with what was answered to it."""
+    said: list[tuple[str, str]] = []
+    for message in messages:
+        if message.role == "user":
+            said.append((message.text, ""))
+        elif message.role == "assistant" and said:
+            said[-1] = (said[-1][0], message.text)
+    return [(question, answer) for question, answer in said[:-1] if question.strip()]
 
 
 def _with_question(messages: list[MessageIn]) -> list[MessageIn]:
@@ -133,6 +157,12 @@ class ChatIn(Input):
         given = [one for one in (self.max_tokens, self.max_completion_tokens) if one is not None]
         return min(given, default=None)
 
-    def to_question(self) -> Question:
-        """The question as the pipeline takes it."""
-        return self.rag.question_of(_question_of(self.messages), self.model)
+    def to_question(self, max_turns: int) -> Question:
+        """The question as the pipeline takes it, after the last `max_turns` before it.
+
+        A `conversation_id` goes before what the messages say.
+        """
+        question = self.rag.question_of(_question_of(self.messages), self.model)
+        if question.conversation_id:
+            return question
+        return replace(question, turns=turns_of(_said_before(self.messages), max_turns))

@@ -69,6 +69,7 @@ class RagOut(Output):
     because: str
     degraded_because: str | None
     arm: str | None
+    asked_as: str | None
     action: ActionOut | None
     context_tokens: int
 

@@ -156,7 +156,9 @@ class AnswerOptions(Input):
     conversation_id: str | None = Field(
         default=None,
         max_length=200,
-        description="What the question is a part of: an experiment serves all of it alike.",
+        description="What the question is a part of: what was asked there before is remembered "
+        "for a while, and a follow-up is put so that it stands alone; an experiment serves all of "
+        "it alike.",
     )
     tier: Tier | None = Field(
         default=None, description="Who must write the answer; unset: the cheapest that can."

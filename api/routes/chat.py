@@ -94,7 +94,12 @@ async def _answer(asked: ChatIn, caller: Caller, service: Service) -> Answer:
     if not re.fullmatch(ANY_COLLECTION_PATTERN, asked.model):
         raise UnknownModelError(asked.model)
     try:
-        return await ask(asked.to_question(), caller, service, asked.rag.max_context_tokens)
+        return await ask(
+            asked.to_question(service.application.settings.conversations.turns),
+            caller,
+            service,
+            asked.rag.max_context_tokens,
+        )
     except (NotFoundError, AccessError):
         raise UnknownModelError(asked.model) from None
 

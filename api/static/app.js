@@ -1,6 +1,7 @@
 // Asks the service, shows the answer, its citations and its bill.
 // Documents are hostile: every text enters the page as text, never as markup.
 
+import { KeyForm } from "./key.js";
 import { button, el, link } from "./widget/dom.js";
 import { quotePlace } from "./widget/quotes.js";
 import { Service } from "./widget/service.js";
@@ -24,6 +25,7 @@ let running = null; // {question, controller} of the question under way
 let lastOpened = 0; // counts the readings, so that a slow one does not overwrite a later one
 
 const service = new Service(document.baseURI);
+const keyForm = new KeyForm(service, look);
 const PROBLEMS = {
   unreachable: ["The service cannot be reached", "Check that rag serve is running."],
   "broken off": ["The answer broke off"],
@@ -59,6 +61,7 @@ async function ask() {
     if (running === current) showAnswer(answer, body.collection);
   } catch (error) {
     if (running === current) showProblem(error);
+    if (error.status === 401) look(); // the key was revoked
   } finally {
     if (running === current) {
       running = null;
@@ -243,9 +246,15 @@ async function look() {
     service.request("v1/documents").then((response) => response.json()),
   ]);
   const failed = [ready, listing].find((outcome) => outcome.status === "rejected");
+  const wasLocked = !keyForm.node.hidden;
+  const isLocked = keyForm.show(listing.reason);
+  $("#ask").hidden = isLocked;
+  $("#forget-key").hidden = !service.key;
   documents = listing.status === "fulfilled" ? listing.value.documents ?? listing.value : [];
   if (!Array.isArray(documents)) documents = [];
-  showService(failed?.reason, documents.length);
+  if (isLocked) showState("waiting", "Waiting for a key");
+  else showService(failed?.reason, documents.length);
+  if (wasLocked && !isLocked) $("#question").focus();
   $("#empty").hidden = listing.status === "rejected" || documents.length > 0;
   $("#documents").hidden = !documents.length;
   $("#documents .count").textContent = `(${documents.length.toLocaleString("en")})`;
@@ -256,10 +265,13 @@ async function look() {
 }
 
 function showService(error, count) {
-  $("#service").dataset.state = error ? "down" : "ready";
-  $("#service").textContent = error
-    ? `${explain(error).title}: ${explain(error).text}`
-    : `Ready · ${count.toLocaleString("en")} ${count === 1 ? "document" : "documents"}`;
+  if (error) showState("down", `${explain(error).title}: ${explain(error).text}`);
+  else showState("ready", `Ready · ${count.toLocaleString("en")} ${count === 1 ? "document" : "documents"}`);
+}
+
+function showState(state, text) {
+  $("#service").dataset.state = state;
+  $("#service").textContent = text;
 }
 
 function showExamples() {
@@ -294,6 +306,11 @@ function listDocuments() {
 
 // --- hands
 
+$("#ask").before(keyForm.node);
+$("#forget-key").addEventListener("click", () => {
+  keyForm.forget();
+  location.reload();
+});
 $("#ask").addEventListener("submit", (event) => {
   event.preventDefault();
   ask();

@@ -12,7 +12,6 @@ of this process, and is looked at anew whenever one of them is settled.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import threading
@@ -32,6 +31,7 @@ from generation.money.booking import Batch, Request, book, book_lost
 from generation.money.budgets import Obstacle, Walls
 from rag.calls import LedgerLine, ModelCall
 from rag.errors import BudgetError, RagError
+from rag.turns import mark_of
 from rag.types import Answer, Question
 
 _ASK_EVERY_S = 0.2  # whether another process has settled what is waited for
@@ -86,7 +86,7 @@ class SqlLedger:
             "because": answer.because,
             "signals": json.dumps(dict(answer.signals), separators=(",", ":")),
             "arm": answer.arm or None,
-            "conversation": _mark(question.conversation_id) if answer.arm else None,
+            "conversation": mark_of(question.conversation_id) if question.conversation_id else None,
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 
@@ -211,12 +211,6 @@ class SqlLedger:
             self._waiting.append(entry)
         else:
             entry.done.set_exception(verdict.error(self._now()))
-
-
-def _mark(conversation_id: str) -> str | None:
-    """What tells conversations apart and does not name them; None for none."""
-    digest = hashlib.sha256(conversation_id.encode("utf-8", "surrogatepass")).hexdigest()
-    return digest[:16] if conversation_id else None
 
 
 def _line_if_lost(

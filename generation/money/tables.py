@@ -95,7 +95,7 @@ ANSWERS = Table(
     Column("because", Text),  # why its tier answered
     Column("signals", Text),  # what its confidence was made from, as JSON
     Column("arm", String),  # experiment/arm; null outside experiments
-    Column("conversation", String),  # a hash of its id; null outside experiments and conversations
+    Column("conversation", String),  # a hash of its id; null outside conversations
     Index("answers_by_time", "at"),
     Index("answers_by_arm", "arm"),
 )

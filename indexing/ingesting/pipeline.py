@@ -21,7 +21,8 @@ from indexing.ingesting.parts import Parts
 from indexing.ingesting.report import ForgetReport, IngestionReport, OnProgress
 from indexing.ingesting.run import Run
 from rag.errors import StoreError
-from rag.types import Document, Found, Passage, StoreQuery
+from rag.sources import Found
+from rag.types import Document, Passage, StoreQuery
 
 _PROOF_CANDIDATES = 50
 

@@ -25,7 +25,8 @@ from indexing.ingesting.writing import Prepared, Stored, Writer
 from indexing.loading.discovery import is_under, lies_in_one_of
 from indexing.manifest.changes import Change, CloseFile, OpenFile
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, Found, Loaded
+from rag.sources import FailedPart, Found, Loaded
+from rag.types import Document
 
 _LOADED_AHEAD = 4
 

@@ -20,7 +20,7 @@ from indexing.loading.patterns import (
 )
 from indexing.readers.recognition import SUPPORTED_EXTENSIONS
 from rag.errors import InputError
-from rag.types import FailedPart, Found
+from rag.sources import FailedPart, Found
 
 
 def discover(places: Sequence[str]) -> Found:

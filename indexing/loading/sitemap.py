@@ -19,7 +19,7 @@ from protego import Protego
 from indexing.loading.fetching import USER_AGENT, Fetcher, Gunzip, Page
 from indexing.loading.names import canonical_url, one_line
 from rag.errors import DocumentError, GoneError, InputError
-from rag.types import FailedPart, Found
+from rag.sources import FailedPart, Found
 
 MAX_PAGES = 50_000
 MAX_SITEMAPS = 1_000

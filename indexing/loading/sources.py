@@ -18,7 +18,7 @@ from indexing.loading.marks import Mark, parse_mark
 from indexing.loading.names import in_order, is_sitemap, is_url, path_of
 from rag.errors import DocumentError, GoneError
 from rag.ports import Reader
-from rag.types import Found, Loaded, ReadResult
+from rag.sources import Found, Loaded, ReadResult
 
 _READINGS = 3  # of a file that changes meanwhile
 _TICK_NS = 2_000_000_000  # no file system counts time more coarsely than FAT

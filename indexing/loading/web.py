@@ -18,7 +18,7 @@ from indexing.loading.names import canonical_url
 from indexing.loading.sitemap import expand, is_sitemap_text
 from rag.errors import DocumentError
 from rag.ports import Reader
-from rag.types import Found, Loaded
+from rag.sources import Found, Loaded
 
 _VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 

@@ -11,7 +11,7 @@ from indexing.readers.content import Enclosed, Found, clean_text
 from indexing.readers.limits import ReadLimits
 from indexing.readers.packages import open_package, unpack
 from rag.errors import DocumentError
-from rag.types import FailedPart
+from rag.sources import FailedPart
 
 
 def read_zip(raw: bytes, source: str, limits: ReadLimits) -> Iterator[Found]:

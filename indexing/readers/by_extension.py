@@ -29,7 +29,8 @@ from indexing.readers.web.html import read_html
 from indexing.readers.web.xml import read_xml
 from indexing.wording import wording
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, ReadResult
+from rag.sources import FailedPart, ReadResult
+from rag.types import Document
 
 __all__ = ["SUPPORTED_EXTENSIONS", "ReadLimits", "read_file"]
 

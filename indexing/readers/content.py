@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rag.errors import DocumentError
-from rag.types import FailedPart, Scalar
+from rag.sources import FailedPart
+from rag.types import Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from indexing.readers.content import Content, Found, clean_text
 from indexing.readers.limits import ReadLimits
 from indexing.readers.text import decode
 from indexing.readers.titles import first_heading, one_line
-from rag.types import FailedPart, Scalar
+from rag.sources import FailedPart
+from rag.types import Scalar
 
 MAX_ID_CHARS = 200
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rag.errors import DocumentError
-from rag.types import ReadResult
+from rag.sources import ReadResult
 
 FRAME_BYTES = 8
 """Length of the number that stands before every message."""

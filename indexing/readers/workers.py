@@ -26,7 +26,8 @@ from indexing.readers.worker_process import (
     Order,
 )
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, ReadResult
+from rag.sources import FailedPart, ReadResult
+from rag.types import Document
 
 DEFAULT_MAX_READ_SECONDS = 120.0
 DEFAULT_MAX_READ_MEMORY_BYTES = 2_000_000_000

@@ -15,6 +15,7 @@ import numpy as np
 from fakes import FileLoader, ThreadReader, WordTokenizer
 from sqlalchemy import Engine
 
+from api.conversing import PseudonymousAnswerer, Pseudonyms
 from api.http.app import create_app
 from api.settings import Settings
 from api.state.opening import open_state
@@ -71,7 +72,7 @@ class FakeApplication:
     """The fields of `api.build.Application`."""
 
     settings: Settings
-    pipeline: QuestionPipeline
+    pipeline: PseudonymousAnswerer
     ingestion: IngestionPipeline
     manifest: Manifest
     state: Engine
@@ -281,16 +282,19 @@ def fake_application(
     answering = FakeAnswering(SqlLedger(engine, walls), walls or Walls())
     return FakeApplication(
         settings=settings,
-        pipeline=QuestionPipeline(
-            retriever or WordRetriever(lambda: list(store.chunks.values())),
-            FirstCompressor(),
-            generator or QuotingGenerator(),
-            baseline or FixedBaseline(),
-            Limits(
-                settings.answers.max_question_chars,
-                settings.retrieval.chunks,
+        pipeline=PseudonymousAnswerer(
+            QuestionPipeline(
+                retriever or WordRetriever(lambda: list(store.chunks.values())),
+                FirstCompressor(),
+                generator or QuotingGenerator(),
+                baseline or FixedBaseline(),
+                Limits(
+                    settings.answers.max_question_chars,
+                    settings.retrieval.chunks,
+                ),
+                ledger=answering.ledger,
             ),
-            ledger=answering.ledger,
+            Pseudonyms(engine),
         ),
         ingestion=IngestionPipeline(
             Parts(

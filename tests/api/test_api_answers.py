@@ -60,7 +60,8 @@ async def test_answer_is_the_json_of_the_design(client: httpx.AsyncClient) -> No
         "cost": {"total_usd": "0.000000", "baseline_usd": "0.004310", "saved_usd": "0.004310"},
         "degraded_because": None,
         "because": "",  # more than the design asks for: why this tier
-        "arm": None,  # and which configuration, while an experiment runs
+        "arm": None,
+        "asked_as": None,  # and which configuration, while an experiment runs
         "action": None,  # and where to go with what was not answered
     }
     assert [line["stage"] for line in lines] == ["retrieve", "compress", "generate"]

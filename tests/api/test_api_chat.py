@@ -14,6 +14,7 @@ import openai
 import pytest
 from api_fakes import BASE_URL, TEXTS, MakeApplication, MakeClient, QuotingGenerator, ingest
 
+from api.conversing import Pseudonyms
 from api.models.chat import ChatIn
 from rag.errors import BudgetError
 from rag.ports import Listener
@@ -258,7 +259,8 @@ async def test_who_asks_and_how_reach_the_path(
     await client.post(CHAT, json=ASKED | {"rag": rag}, headers=headers)
     [asked] = generator.asked
     assert (asked.text, asked.collection) == (USER["content"], "default")
-    assert (asked.tenant, asked.key, asked.conversation_id) == ("acme", "desk", "c1")
+    assert (asked.tenant, asked.key) == ("acme", "desk")
+    assert asked.conversation_id == Pseudonyms(application.state).of("acme", "c1")
     assert (asked.filters, asked.max_cost_usd) == ({"document_id": ("refunds",)}, Decimal("0.5"))
 
 

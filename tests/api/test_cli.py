@@ -159,7 +159,7 @@ def test_ask_json_is_the_answer_of_http(rag: Rag) -> None:
     answer = rag.json("ask", "refunds", "--max-context-tokens", "50")
     assert set(answer) == {
         "id", "status", "answer", "tier", "model", "confidence", "citations", "usage", "cost",
-        "degraded_because", "because", "arm", "action",
+        "degraded_because", "because", "arm", "asked_as", "action",
     }  # fmt: skip
     assert rag.json("ask", "zebra")["status"] == "abstained"
 

@@ -52,7 +52,7 @@ class World:
         del self.client.headers["authorization"]
         assert job["state"] == "done"
         self.jobs[tenant] = job["id"]
-        asked = {"question": SECRETS[tenant], "collection": "help"}
+        asked = {"question": SECRETS[tenant], "collection": "help", "conversation_id": "talk"}
         answer = (await self.call("POST", "/v1/answers", name, json=asked)).json()
         assert answer["status"] == "answered"
         self.answers[tenant] = answer["id"]
@@ -99,6 +99,8 @@ def attempts(world: World, victim: str) -> dict[tuple[str, str], list[tuple[str,
         ("GET", "/v1/jobs/{job_id}"): [(f"/v1/jobs/{job}", None)],
         ("DELETE", "/v1/jobs/{job_id}"): [(f"/v1/jobs/{job}", None)],
         ("POST", "/v1/jobs/{job_id}/retry"): [(f"/v1/jobs/{job}/retry", None)],
+        ("DELETE", "/v1/conversations/{conversation_id:path}"): [
+            (f"/v1/conversations/{one}", None) for one in ("talk", f"{victim}:talk")],
         ("POST", "/v1/feedback"): [("", {"answer_id": answer, "verdict": "wrong"})],
         ("GET", "/v1/costs"): [(f"/v1/costs?by={by}", None)
                                for by in ("key", "tenant", "collection", "day")],
@@ -182,6 +184,21 @@ async def test_another_tenants_answers_and_documents_never_were(world: World) ->
             told.append(got.text.replace(one, IDS))
         assert told[0] == told[1]
         assert "acme:" not in told[0]
+
+
+async def test_another_tenants_conversation_never_was(world: World) -> None:
+    path = "/v1/conversations/{}".format
+    await world.call("DELETE", path("talk"), "acme")
+    told = [
+        (await world.call("DELETE", path(one), "acme")).text
+        for one in ("talk", "bolt:talk", "never was")
+    ]
+    assert told[0] == told[1] == told[2]
+    assert '"answers_unlinked":0' in told[0]
+    other_collection = (await world.call("DELETE", path("talk"), "acme-faq")).json()
+    assert other_collection["answers_unlinked"] == 0
+    for name in ("bolt", "root"):
+        assert (await world.call("DELETE", path("talk"), name)).json()["answers_unlinked"] == 1
 
 
 async def test_a_tenant_sees_its_own_under_the_names_that_it_gave(world: World) -> None:

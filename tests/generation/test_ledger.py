@@ -143,11 +143,11 @@ async def test_an_answer_is_kept(ledger: SqlLedger, state_engine: Engine) -> Non
     assert second.conversation is None
 
 
-async def test_a_conversation_is_told_apart_and_not_named_and_only_in_experiments(
+async def test_a_conversation_is_told_apart_and_not_named(
     ledger: SqlLedger, state_engine: Engine
 ) -> None:
     for number, (conversation, arm) in enumerate(
-        [("jane@example.com", "t/a"), ("jane@example.com", "t/a"), ("\ud800", "t/a"), ("c", "")]
+        [("jane@example.com", "t/a"), ("jane@example.com", ""), ("\ud800", ""), ("", "t/a")]
     ):
         question = Question("Why?", "help", conversation_id=conversation)
         await ledger.record_answer(question, replace(answer(f"a{number}", "0", "0"), arm=arm))

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, ReadResult
+from rag.sources import FailedPart, ReadResult
+from rag.types import Document
 
 _kept: list[bytes] = []
 

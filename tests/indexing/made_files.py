@@ -12,7 +12,8 @@ import pytest
 from indexing.readers.by_extension import read_file
 from indexing.readers.limits import ReadLimits
 from rag.errors import DocumentError
-from rag.types import Document, ReadResult
+from rag.sources import ReadResult
+from rag.types import Document
 
 
 def read(path: Path, source: str | None = None, limits: ReadLimits | None = None) -> ReadResult:

@@ -15,7 +15,7 @@ import pytest
 from indexing.loading.discovery import discover, is_under, lies_in_one_of
 from indexing.loading.names import canonical_url, is_sitemap, path_of, source_of
 from rag.errors import InputError
-from rag.types import FailedPart, Found
+from rag.sources import FailedPart, Found
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_TEXT = os.fsdecode(b"caf\xe9.md")

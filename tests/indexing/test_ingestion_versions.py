@@ -21,17 +21,8 @@ from indexing.ingesting.pipeline import IngestionPipeline
 from indexing.ingesting.turns import Turns
 from indexing.wording import wording
 from rag.errors import GoneError, StateError, StoreError
-from rag.types import (
-    Document,
-    EmbeddedChunk,
-    Embedding,
-    FailedPart,
-    Found,
-    Loaded,
-    Passage,
-    Question,
-    ReadResult,
-)
+from rag.sources import FailedPart, Found, Loaded, ReadResult
+from rag.types import Document, EmbeddedChunk, Embedding, Passage, Question
 from retrieval.hybrid import HybridRetriever
 
 PAGE = """# Snapshots

@@ -16,7 +16,7 @@ from indexing.loading.marks import Mark, parse_mark
 from indexing.loading.names import source_of
 from indexing.loading.sources import SourceLoader
 from rag.errors import DocumentError, GoneError
-from rag.types import FailedPart, Loaded, ReadResult
+from rag.sources import FailedPart, Loaded, ReadResult
 
 RECIPE = "recipe-1"
 

@@ -28,7 +28,7 @@ from made_files import (
 from indexing.readers.limits import ReadLimits
 from indexing.sentences import find_blocks
 from rag.errors import DocumentError
-from rag.types import ReadResult
+from rag.sources import ReadResult
 
 PAGE = "<!doctype html><html><title>A page</title><body><p>Read as a page.</p></body></html>"
 

@@ -13,7 +13,8 @@ from indexing.loading.content_types import extension_for
 from indexing.loading.fetching import Fetcher
 from indexing.loading.web import WebLoader
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, Loaded
+from rag.sources import Loaded
+from rag.types import Document
 
 DATE = "Wed, 01 May 2024 10:00:00 GMT"
 

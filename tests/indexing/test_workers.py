@@ -15,7 +15,8 @@ import pytest
 
 from indexing.readers.workers import WorkerReader
 from rag.errors import DocumentError, GoneError
-from rag.types import Document, FailedPart, ReadResult
+from rag.sources import FailedPart, ReadResult
+from rag.types import Document
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

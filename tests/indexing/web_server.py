@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexing.readers.by_extension import ReadLimits, read_file
-from rag.types import ReadResult
+from rag.sources import ReadResult
 
 Headers = dict[str, str]
 Handler = Callable[[Headers, asyncio.StreamWriter], Awaitable[None]]

@@ -8,10 +8,12 @@ export class Problem extends Error {
   /**
    * @param {"unreachable" | "busy" | "refused" | "broken off"} kind
    * @param {string} [detail] what the service itself says, in English
+   * @param {number} [status] that of HTTP
    */
-  constructor(kind, detail = "") {
+  constructor(kind, detail = "", status) {
     super(detail);
     this.kind = kind;
+    this.status = status;
   }
 }
 
@@ -19,7 +21,7 @@ export class Problem extends Error {
 export class Service {
   /**
    * @param {string} base address of the service, with a slash at its end
-   * @param {string} [key] a publishable key; "" asks without one
+   * @param {string} [key] a key; "" asks without one
    * @param {string} [visitor] a random name, by which the limits of the key count
    */
   constructor(base, key = "", visitor = "") {
@@ -78,8 +80,9 @@ export class Service {
    * @param {RequestInit} [options]
    */
   async request(path, options = {}) {
-    const shown = this.key && { authorization: `Bearer ${this.key}`, "x-rag-visitor": this.visitor };
-    const headers = { ...options.headers, ...shown };
+    const key = this.key && { authorization: `Bearer ${this.key}` };
+    const visitor = this.visitor && { "x-rag-visitor": this.visitor };
+    const headers = { ...options.headers, ...key, ...visitor };
     let response;
     try {
       response = await fetch(new URL(path, this.base), { ...options, headers, credentials: "same-origin" });
@@ -101,7 +104,7 @@ export class Service {
 function problemOf({ status = 500, detail, retryable }, retryAfter = null) {
   const message = typeof detail === "string" ? detail : `It answered with status ${status}.`;
   const again = retryAfter ? ` Try again in ${retryAfter} s.` : "";
-  return new Problem(retryable ?? (status >= 500 || status === 429) ? "busy" : "refused", message + again);
+  return new Problem(retryable ?? (status >= 500 || status === 429) ? "busy" : "refused", message + again, status);
 }
 
 async function* eventsOf(stream) {

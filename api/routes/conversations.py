@@ -1,0 +1,38 @@
+"""DELETE /v1/conversations/{id}: all that was said in a conversation, with proof."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.forgetting import forget_conversation
+from api.http.caller import caller_of
+from api.http.service import ServiceDep, json_response, problem_docs
+from api.models.conversations import ForgottenConversationOut
+
+router = APIRouter(tags=["answers"])
+
+
+@router.delete(
+    "/v1/conversations/{conversation_id:path}",
+    response_model=ForgottenConversationOut,
+    responses=problem_docs(400, 401, 403, 422, 429, 503),
+)
+async def delete_conversation(
+    conversation_id: Annotated[str, Path(max_length=200)], request: Request, service: ServiceDep
+) -> Response:
+    """Delete all words of a conversation of this tenant; one that nobody knows is no error.
+
+    Words in collections that are out of the caller's reach stay.
+    """
+    caller = caller_of(request)
+    proof = await asyncio.to_thread(
+        forget_conversation,
+        service.application.state,
+        conversation_id,
+        caller.tenant,
+        caller.reach,
+    )
+    return json_response(ForgottenConversationOut.of(proof))
