@@ -12,7 +12,7 @@ from api.http import problems
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
 from api.http.service import make_service
-from api.http.usher import Usher
+from api.http.usher import Barrier, Usher
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
 from api.models.inputs import DocumentsIn
@@ -91,6 +91,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         token=token,
         listens_beyond=not is_loopback(settings.host),
     )
+    app.add_middleware(Barrier, places=service.places)
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),

@@ -67,7 +67,7 @@ class Gate:
         request = Request(scope)
         right = right_of(request.method, scope["path"])
         request.state.path = right.path
-        page = _foreign_page(request.headers)
+        page = foreign_page(request.headers)
         try:
             if page is not None:
                 await asyncio.to_thread(self._check_page, page)
@@ -134,7 +134,7 @@ class Gate:
         )
 
 
-def _foreign_page(headers: Headers) -> str | None:
+def foreign_page(headers: Headers) -> str | None:
     """The web page of another origin that calls; None where none does."""
     origin = headers.get("origin")
     host = headers.get("host", "").lower()

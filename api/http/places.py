@@ -53,6 +53,17 @@ class Places:
         return Seat(self)
 
     @property
+    def are_hopeless(self) -> bool:
+        """Whether it is crowded, and as many wait already as there are places."""
+        return self.is_crowded and len(self._waiting) >= self._limit
+
+    def turn_away(self) -> OverloadedError:
+        """What somebody is told who did not come as far as to a place; he counts all the same."""
+        self._measure()
+        self._measured.came += 1
+        return _crowded()
+
+    @property
     def _limit(self) -> int:
         each = CROWDED_PLACES_PER_CORE if self.is_crowded else QUIET_PLACES_PER_CORE
         return each * self._cores

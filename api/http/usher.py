@@ -1,7 +1,8 @@
-"""Brings questions to their places: the last layer before the routes.
+"""Brings questions to their places: the last layer before the routes, and one before the gate.
 
 What comes when there is no place is refused before anything of it is parsed. The body is received
-first, so that whoever sends it slowly holds no place; nor does whoever is slow to read.
+first, so that whoever sends it slowly holds no place; nor does whoever is slow to read. Where there
+is no hope, a question is turned away before anybody looks at its key.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.admission import ClientLeftError
+from api.http.gate import foreign_page
 from api.http.openai_errors import refused
 from api.http.places import Places
 from api.http.problems import TOLD
@@ -17,6 +19,35 @@ from rag.aside import PLACE, standing_aside
 
 PATHS = frozenset({"/v1/answers", "/v1/chat/completions", "/v1/search", "/v1/context"})
 """Where a question is worked on."""
+SMALL_BODY = 65_536
+
+
+def is_question(scope: Scope) -> bool:
+    """Whether a request takes a place."""
+    return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"
+
+
+class Barrier:
+    """The layer before the gate. It lets through what a web page of another origin asks, which
+    could not read what it is told here.
+    """
+
+    def __init__(self, app: ASGIApp, *, places: Places) -> None:
+        self._app = app
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or turn it away."""
+        if self._places.are_hopeless and is_question(scope):
+            request = Request(scope)
+            if foreign_page(request.headers) is None:
+                response = refused(request, self._places.turn_away())
+                length = request.headers.get("content-length", "")
+                if not length.isdecimal() or int(length) > SMALL_BODY:
+                    response.headers["Connection"] = "close"  # nobody will read the body
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Usher:
@@ -28,7 +59,7 @@ class Usher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give one question a place, or tell that there is none."""
-        if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] != "POST":
+        if not is_question(scope):
             await self._app(scope, receive, send)
             return
         try:

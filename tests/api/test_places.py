@@ -197,6 +197,22 @@ async def test_a_question_is_refused_before_it_is_looked_at(full: httpx.AsyncCli
     assert (await full.get("/v1/documents")).status_code == 200
 
 
+async def test_where_there_is_no_hope_nobody_looks_at_the_key(full: httpx.AsyncClient) -> None:
+    places = full._transport.app.state.service.places  # type: ignore[attr-defined]
+    assert not places.are_hopeless
+    places._waiting.append(asyncio.get_running_loop().create_future())
+    assert places.are_hopeless
+    body, far = b'{"question": "refunds"}', "https://www.example.org"
+    told = await full.post("/v1/answers", content=body)
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert "connection" not in told.headers
+    long = await full.post("/v1/answers", content=b" " * 100_000)
+    assert (long.status_code, long.headers["connection"]) == (503, "close")
+    page = await full.post("/v1/answers", content=body, headers={"origin": far})
+    assert page.status_code == 403, "what is told to pages comes from the gate"
+    places._waiting.clear()
+
+
 async def test_clients_of_openai_are_told_in_their_words(full: httpx.AsyncClient) -> None:
     body = {"model": "default", "messages": [{"role": "user", "content": "refunds"}]}
     refused = await full.post("/v1/chat/completions", json=body)
