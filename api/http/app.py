@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request
 from api.http import problems
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
-from api.http.service import make_service
+from api.http.service import Service, make_service
 from api.http.usher import Barrier, Usher
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
@@ -79,6 +79,14 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     ):
         app.include_router(room.router)
     page.install_assets(app)
+    _add_layers(app, service)
+    _document_shared_models(app)
+    return app
+
+
+def _add_layers(app: FastAPI, service: Service) -> None:
+    """What every request passes, the innermost first."""
+    application = service.application
     settings = application.settings.server
     app.add_middleware(Usher, places=service.places)
     if application.tracing is not None:
@@ -88,7 +96,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         Gate,
         records=KeyRecords(application.state),
         rates=Rates(None if redis_url is None else redis_url.get_secret_value()),
-        token=token,
+        token=service.token,
         listens_beyond=not is_loopback(settings.host),
     )
     app.add_middleware(Barrier, places=service.places)
@@ -98,8 +106,6 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         max_body_bytes=settings.max_body_bytes,
         metrics=service.metrics,
     )
-    _document_shared_models(app)
-    return app
 
 
 async def _check_gate(request: Request) -> None:
