@@ -11,8 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
 
-.PHONY: help demo serve test test-browser test-killed test-vllm lint types check clean fit bench bench-retrieval \
-	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding \
+.PHONY: help demo serve test test-browser test-killed test-faults test-vllm lint types check clean fit bench bench-retrieval \
+	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-load bench-models bench-deciding \
 	bench-reuse bench-experiments bench-peers
 .NOTPARALLEL:  # two benchmarks at once would measure each other
 
@@ -27,14 +27,17 @@ demo: $(VENV)/.installed  ## Index docs/, ask a question, serve http://127.0.0.1
 serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
-test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its three slow parts
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/browser --ignore=tests/killed --ignore=tests/vllm
+test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its four slow parts
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/browser --ignore=tests/killed --ignore=tests/faults --ignore=tests/vllm
 
 test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: two minutes
 	$(BIN)/python -m pytest tests/browser
 
 test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
 	$(BIN)/python -m pytest tests/killed -s
+
+test-faults: $(VENV)/.installed-test  ## kill -9 under load, neighbours that go away, a full disk: a minute
+	$(BIN)/python -m pytest tests/faults
 
 test-vllm: $(VENV)/.installed-test .venv-vllm/.installed  ## Our clients and the LoRA recipe against the real vLLM server: some minutes
 	$(BIN)/python -m pytest tests/vllm
@@ -49,7 +52,7 @@ types: $(VENV)/.installed-test  ## mypy, strict
 check: lint types test  ## All three
 
 # Every table and plot of docs/results.md, given the data.
-bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-models bench-deciding bench-reuse bench-experiments bench-peers  ## All below
+bench: bench-retrieval bench-compression bench-speed bench-growth bench-ingestion bench-http bench-load bench-models bench-deciding bench-reuse bench-experiments bench-peers  ## All below
 
 bench-retrieval: $(VENV)/.installed-test .venv-peers/.installed  ## Search quality, and chunks against recursive splitters
 	$(BIN)/python -m benchmarks.retrieval --data $(DATA)
@@ -75,6 +78,9 @@ bench-ingestion: $(VENV)/.installed-test .venv-readers/.installed  ## What inges
 bench-http: $(VENV)/.installed-test  ## Answers a second, and every citation of 500 questions
 	$(BIN)/python -m benchmarks.http_load --data $(DATA)
 	$(BIN)/python -m benchmarks.citations --data $(DATA)
+
+bench-load: $(VENV)/.installed-test  ## Under load for half an hour, and with four times too much; needs wrk
+	$(BIN)/python -m benchmarks.load --data $(DATA)
 
 bench-models: $(VENV)/.installed-test .venv-vllm/.installed  ## Budgets under load, the engine around a model, masking, the real vLLM
 	$(BIN)/python -m benchmarks.budgets

@@ -348,6 +348,13 @@ class ServerSettings(Group):
         le=10_000,
         description="Questions worked on at once; one more is told to come back later.",
     )
+    cores: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU cores that answers may use, from which follows how many are worked on at "
+        "once; 0 takes all that the process may run on. Where a container has a quota, give that.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = Field(
         default=(),
         description="Names under which the service may be called besides this machine's, between "

@@ -41,12 +41,16 @@ WARM_UP = 20
 PACED = "/paced"
 FIRST_TOKEN_S = 0.05
 TOKEN_S = 0.002
+SLOW = "/slow"
+SLOW_FIRST_TOKEN_S = 0.3
+_PACES = {PACED: (FIRST_TOKEN_S, TOKEN_S), SLOW: (SLOW_FIRST_TOKEN_S, 0.0)}
+"""By path, seconds before the first token, and before each of the others."""
 COLLECTION = "default"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def serve(told: Connection) -> None:
-    """A server of OpenAI's protocol that answers at once; it tells its port."""
+    """A server of OpenAI's protocol, at once or as its path says; it tells its port."""
     asyncio.run(_serve(told))
 
 
@@ -67,16 +71,18 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         body = json.loads(await reader.readexactly(length))
         events = [b"data: %s\n\n" % json.dumps(one).encode() for one in _chunks(body)]
         events.append(b"data: [DONE]\n\n")
-        is_paced = head.split(maxsplit=2)[1].startswith(PACED.encode())
+        path = "/" + head.split(maxsplit=2)[1].decode().split("/")[1]
+        first_s, next_s = _PACES.get(path, (0.0, 0.0))
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
             b"content-length: %d\r\n\r\n" % sum(map(len, events))
         )
         for place, event in enumerate(events):
-            if is_paced:
-                await asyncio.sleep(TOKEN_S if place else FIRST_TOKEN_S)
+            if pause_s := next_s if place else first_s:
+                await asyncio.sleep(pause_s)
+            if writer.is_closing():  # the caller has left
+                return
             writer.write(event)
-        await writer.drain()
 
 
 def _chunks(body: dict[str, Any]) -> list[dict[str, Any]]:

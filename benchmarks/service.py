@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,18 +19,25 @@ COMMAND = str(Path(sys.executable).parent / "rag")
 @contextmanager
 def running_service(data_dir: Path) -> Iterator[int]:
     """The port of a `rag serve` on `data_dir`, ready to answer. It is ended on leaving."""
+    with running_process(data_dir, {}) as (port, _):
+        yield port
+
+
+@contextmanager
+def running_process(data_dir: Path, settings: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+    """The port and the process id of a `rag serve` with more settings; it is ended on leaving."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [COMMAND, "serve", "--port", str(port)],
-        env=environment(data_dir),
+        env=environment(data_dir) | settings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         _wait_until_ready(port, process)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(30)

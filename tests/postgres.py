@@ -31,9 +31,24 @@ def find_programs() -> Path | None:
 class Cluster:
     """A running PostgreSQL; every database in it is a test's own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, settings: str) -> None:
+        self._programs = programs
         self._folder = folder
+        self._settings = settings
         self._made = 0
+
+    def initialise(self) -> None:
+        """Make its files."""
+        self._run("initdb", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+
+    def start(self) -> None:
+        """Start the server, and wait for it."""
+        options = f"{self._settings} -k {self._folder}"
+        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop the server as a crash does: whoever is connected is cut off."""
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def create_database(self, template: str = "template0") -> str:
         """The name of a new database, a copy of `template`."""
@@ -55,6 +70,16 @@ class Cluster:
             connection.exec_driver_sql(statement)
         engine.dispose()
 
+    def _run(self, program: str, *arguments: str) -> None:
+        as_user = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+        command = [str(self._programs / program), "-D", str(self._folder / "data"), *arguments]
+        # Not captured by pipes: the server would keep them open, and this would wait for it.
+        with (self._folder / "out").open("a") as out:
+            subprocess.run(
+                [*as_user, *command],
+                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=FAR_S,
+            )  # fmt: skip
+
 
 @contextmanager
 def running_cluster(programs: Path, settings: str = SETTINGS) -> Iterator[Cluster]:
@@ -63,25 +88,13 @@ def running_cluster(programs: Path, settings: str = SETTINGS) -> Iterator[Cluste
     folder = Path(tempfile.mkdtemp(prefix="rag-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, USER)
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        as_user = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
-        # Not captured by pipes: the server would keep them open, and this would wait for it.
-        with (folder / "out").open("a") as out:
-            subprocess.run(
-                [*as_user, str(programs / command[0]), *command[1:]],
-                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                timeout=FAR_S,
-            )  # fmt: skip
-
+    cluster = Cluster(programs, folder, settings)
     try:
-        run("initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        options = f"{settings} -k {folder}"
-        run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        cluster.initialise()
+        cluster.start()
         try:
-            yield Cluster(folder)
+            yield cluster
         finally:
-            run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+            cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

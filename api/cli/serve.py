@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
+import sys
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +37,17 @@ def serve(
 
     given = {"host": host, "port": port}
     server = {name: value for name, value in given.items() if value is not None}
-    asyncio.run(_serve(load_settings({"server": server} if server else None), ctx.obj, json))
+    _run(_serve(load_settings({"server": server} if server else None), ctx.obj, json))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it on the fastest event loop that there is."""
+    if sys.platform == "win32":
+        asyncio.run(work)
+    else:
+        import uvloop
+
+        uvloop.run(work)
 
 
 async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
@@ -65,6 +78,8 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
                 print_json({"url": url, "pid": turn.own.pid})
             else:
                 typer.echo(f"serving {settings.data_dir} at {url} (stop with Ctrl-C)")
+            gc.collect()
+            gc.freeze()  # what is there now stays: not to look through it again and again
             await server.serve(sockets=[listener])
     finally:
         lock.release()

@@ -12,7 +12,8 @@ from api.http import openapi, problems
 from api.http.bodies import BodyLimits
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
-from api.http.service import make_service
+from api.http.service import Service, make_service
+from api.http.usher import Barrier, Usher
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
 from api.routes import (
@@ -86,25 +87,33 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     for room in ROOMS:
         app.include_router(room.router)
     page.install_assets(app)
+    _add_layers(app, service)
+    openapi.install(app)
+    return app
+
+
+def _add_layers(app: FastAPI, service: Service) -> None:
+    """What every request passes, the innermost first."""
+    application = service.application
+    settings = application.settings.server
+    app.add_middleware(Usher, places=service.places)
     if application.tracing is not None:
         app.add_middleware(application.tracing.requests)
-    settings = application.settings.server
     redis_url = settings.redis_url
     app.add_middleware(
         Gate,
         records=KeyRecords(application.state),
         rates=Rates(None if redis_url is None else redis_url.get_secret_value()),
-        token=token,
+        token=service.token,
         listens_beyond=not is_loopback(settings.host),
     )
+    app.add_middleware(Barrier, places=service.places)
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
         body_limits=BodyLimits(settings),
         metrics=service.metrics,
     )
-    openapi.install(app)
-    return app
 
 
 async def _check_gate(request: Request) -> None:

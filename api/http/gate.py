@@ -25,7 +25,7 @@ from api.http.rights import OPERATORS, QUESTIONS, Right, right_of
 from api.keys.key import Key
 from api.keys.rates import Rates, Visit
 from api.keys.records import KeyRecords
-from rag.errors import AccessError, InputError, KeyRefusedError
+from rag.errors import AccessError, InputError, KeyRefusedError, StateError
 
 VISITOR_HEADER = "X-Rag-Visitor"
 """What a page calls its visitor: a random name that it made up and keeps."""
@@ -67,7 +67,7 @@ class Gate:
         request = Request(scope)
         right = right_of(request.method, scope["path"])
         request.state.path = right.path
-        page = _foreign_page(request.headers)
+        page = foreign_page(request.headers)
         try:
             if page is not None:
                 await asyncio.to_thread(self._check_page, page)
@@ -75,11 +75,19 @@ class Gate:
                 if request.method == "OPTIONS":
                     await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
                     return
-            request.state.caller = await asyncio.to_thread(self._admit, request, right, page)
+            request.state.caller = await self._caller(request, right, page)
         except TOLD as error:
             await _refusal(request, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    async def _caller(self, request: Request, right: Right, page: str | None) -> Caller:
+        try:
+            return await asyncio.to_thread(self._admit, request, right, page)
+        except StateError:
+            if right.scopes is None:  # to be alive takes no state
+                return ANYBODY
+            raise
 
     def _check_page(self, page: str) -> None:
         if page not in self._records.origins():
@@ -126,7 +134,7 @@ class Gate:
         )
 
 
-def _foreign_page(headers: Headers) -> str | None:
+def foreign_page(headers: Headers) -> str | None:
     """The web page of another origin that calls; None where none does."""
     origin = headers.get("origin")
     host = headers.get("host", "").lower()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +14,7 @@ from fastapi import Depends, Request, Response
 from api.http.admission import Admission
 from api.http.gauges import gauges_of
 from api.http.metrics import Metrics
+from api.http.places import Places
 from api.http.problems import MEDIA_TYPE
 from api.ingesting import carry_out
 from api.jobs.runner import Jobs
@@ -32,6 +35,7 @@ class Service:
     application: Application
     jobs: Jobs
     admission: Admission
+    places: Places
     metrics: Metrics
     token: str | None
 
@@ -52,9 +56,17 @@ def make_service(application: Application, token: str | None) -> Service:
         application=application,
         jobs=jobs,
         admission=Admission(application.settings.server.max_concurrent_answers),
+        places=Places(application.settings.server.cores or _own_cores()),
         metrics=Metrics(gauges_of(application, jobs)),
         token=token,
     )
+
+
+def _own_cores() -> int:
+    """The cores that this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _service(request: Request) -> Service:

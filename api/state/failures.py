@@ -16,8 +16,11 @@ _MENDS = {
         StateUnavailableError,
         "another process keeps it locked: stop that one, or try again when it is done",
     ),
-    "disk is full": (StateError, "the disk is full: free some space, and send it again"),
-    "no space left": (StateError, "the disk is full: free some space, and send it again"),
+    "disk is full": (StateUnavailableError, "the disk is full: free some space, and send it again"),
+    "no space left": (
+        StateUnavailableError,
+        "the disk is full: free some space, and send it again",
+    ),
     "disk i/o error": (StateError, "the disk failed or is full: see to it, and send it again"),
     "readonly database": (StateError, "it may only be read: let this user write to its folder"),
     "unable to open": (StateError, "it cannot be opened: let this user write to its folder"),

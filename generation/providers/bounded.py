@@ -1,9 +1,10 @@
 """Bounds every call of a model: a permit, a deadline, retries, and a circuit breaker.
 
-A call waits its turn for a permit, and keeps it until its stream is closed. The deadline is for all
-of it, waits and retries included. A call that failed before it wrote anything is made again where
-that may help, after a random pause of up to twice as long each time ("full jitter": M. Brooker,
-"Exponential Backoff and Jitter", AWS Architecture Blog, 2015), on top of what the server asked for.
+A call waits its turn for a permit, and keeps it until its stream is closed; its question stands
+aside meanwhile. The deadline is for all of it, waits and retries included. A call that failed
+before it wrote anything is made again where that may help, after a random pause of up to twice as
+long each time ("full jitter": M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog,
+2015), on top of what the server asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from generation.providers.breaker import CircuitBreaker
+from rag.aside import standing_aside
 from rag.calls import ModelCall, ModelEvent
 from rag.errors import ProviderError, ProviderUnavailableError
 from rag.ports import LanguageModel
@@ -69,13 +71,14 @@ class BoundedModel:
         """As the model inside, with a CostLine for each attempt."""
         self._breaker.check()
         deadline = _now() + self._limits.timeout_s
-        await self._permit(deadline)
-        try:
-            async with aclosing(self._attempts(call, deadline)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._permits.release()
+        with standing_aside():
+            await self._permit(deadline)
+            try:
+                async with aclosing(self._attempts(call, deadline)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self._permits.release()
 
     async def _permit(self, deadline: float) -> None:
         try:

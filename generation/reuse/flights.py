@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Generic, TypeVar
 
+from rag.aside import standing_aside
+
 T = TypeVar("T")
 
 
@@ -41,7 +43,8 @@ class Flights(Generic[T]):
     async def join(self, key: Hashable) -> AsyncIterator[Flight[T]]:
         """Lead, or wait for who leads; who leads stays inside until there is something to share."""
         while (leading := self._leading.get(key)) is not None:
-            await asyncio.wait([leading])
+            with standing_aside():
+                await asyncio.wait([leading])
             outcome = leading.result()
             if outcome is not _Ended.LEFT:
                 yield Flight(None if isinstance(outcome, _Ended) else outcome)

@@ -218,6 +218,8 @@ def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # a thread that spins while it waits takes the core from the rest of the service
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # beyond this level it would fuse what the graph keeps apart because that is faster
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

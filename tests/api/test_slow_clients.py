@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from patience import FAR_S
 from test_cli_processes import serving
 
 JSON = "Content-Type: application/json\r\n"
@@ -37,7 +38,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def client_of(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, trust_env=False, timeout=30)
+    return httpx.Client(base_url=url, trust_env=False, timeout=FAR_S)
 
 
 def ingest(client: httpx.Client, document: dict[str, Any]) -> None:
@@ -50,7 +51,7 @@ def ingest(client: httpx.Client, document: dict[str, Any]) -> None:
 
 def connect(url: str) -> socket.socket:
     where = urlsplit(url)
-    return socket.create_connection((where.hostname, where.port), timeout=20)
+    return socket.create_connection((where.hostname, where.port), timeout=FAR_S)
 
 
 def head(url: str, route: str, *lines: str) -> bytes:
@@ -74,7 +75,7 @@ def drip(connection: socket.socket, data: bytes, every_s: float = 0.1) -> bytes:
 
 def rest_of(connection: socket.socket) -> bytes:
     """What comes until the other side closes, or breaks off."""
-    connection.settimeout(20)
+    connection.settimeout(FAR_S)
     found = b""
     try:
         while part := connection.recv(1_000_000):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import FAR_S
 from pydantic import SecretStr
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def serving(**settings: str) -> Iterator[str]:
             yield json.loads(shown)["url"]
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=FAR_S)
     told = log.read_text("utf-8")
     assert process.returncode == 0, told
     assert "Traceback" not in told, told

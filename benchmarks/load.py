@@ -1,0 +1,263 @@
+"""The service under load: alone, at its capacity, for ten minutes, and with four times too much.
+
+    python -m benchmarks.load --data ../shared/data
+
+The service holds the 2,655 passages of nq_open, and every request asks something else: nothing is
+reused. Once it quotes; once its local tier is a stand-in for a model that needs 300 ms. The load
+comes from wrk, which takes little of the cores that it shares with the service.
+
+Alone is one client that asks one question after the other. The capacity is what many such
+clients get answered a second: 16 of quotes, 48 of the model. Then requests come at random moments,
+whether or not earlier ones were answered (an open loop: what is late counts from when it was due):
+at 70% of the capacity for `--minutes`, with the memory of the service, and at four times the
+capacity. Of ten requests eight want an answer, one a streamed one, and one hits or a context. Last,
+how long the first byte of a streamed quote takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engine_overhead import SLOW, SLOW_FIRST_TOKEN_S, serve
+from benchmarks.publish import write_result
+from benchmarks.service import rag, running_process
+
+SCRIPT = Path(__file__).with_name("open_loop.lua")
+CLIENTS = {"quoting": 16, "model": 48}
+SPARE_CONNECTIONS = 16
+"""Besides two for each request of a second: enough that none is waited for, and that none idles for
+the five seconds after which the service closes it."""
+STEADY_SHARE = 0.7
+OVERLOAD = 4
+SETTLING_S = 3.0
+"""At the begin of an overload: the time in which it is noticed, which is told apart."""
+STREAMS = 200
+MEMORY_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running service, and a file with what to ask it."""
+
+    port: int
+    pid: int
+    requests: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """When a request was due, in seconds from the start; how long its answer took; its status."""
+
+    due_s: float
+    ms: float
+    status: int
+
+
+def asked_by(target: Target, clients: int, seconds: float) -> list[Reply]:
+    """The replies to so many clients that ask one question after the other."""
+    return _run(target, clients, seconds, 0)
+
+
+def asked_at(target: Target, rate: float, seconds: float) -> list[Reply]:
+    """The replies to so many requests a second, whether or not earlier ones were answered."""
+    return _run(target, SPARE_CONNECTIONS + round(2 * rate), seconds, rate)
+
+
+def _run(target: Target, connections: int, seconds: float, rate: float) -> list[Reply]:
+    with tempfile.NamedTemporaryFile("r") as out:
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s"]
+        url = f"http://127.0.0.1:{target.port}"
+        script = ["-s", str(SCRIPT), url, "--", str(target.requests), str(rate), out.name]
+        told = subprocess.run([*command, *script], capture_output=True, text=True, check=True)
+        if "Socket errors" in told.stdout:
+            raise RuntimeError(told.stdout)
+        lines = (line.split() for line in out if line.endswith("\n"))
+        return [Reply(float(due), float(ms), int(status)) for due, ms, status in lines]
+
+
+def summed(replies: Sequence[Reply], seconds: float) -> dict[str, Any]:
+    """Rates and times of what was answered; `errors` counts every other status."""
+    good = [reply.ms for reply in replies if reply.status == 200]
+    return {
+        "requests": len(replies),
+        "errors": len(replies) - len(good),
+        "answers_per_s": round(len(good) / seconds, 1),
+        **_quantiles(good),
+    }
+
+
+def overloaded(replies: Sequence[Reply], seconds: float) -> dict[str, Any]:
+    """The admitted and the refused, once it was noticed; before that, how long the longest took."""
+    settled = [reply for reply in replies if reply.due_s >= SETTLING_S]
+    refused = [reply.ms for reply in settled if reply.status == 503]
+    early = [reply.ms for reply in replies if reply.due_s < SETTLING_S]
+    return {
+        **summed([reply for reply in settled if reply.status != 503], seconds - SETTLING_S),
+        "refused": {"requests": len(refused), **_quantiles(refused)},
+        "longest_while_settling_ms": round(max(early), 1),
+    }
+
+
+def _quantiles(times: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return {"p50_ms": round(cuts[49], 1), "p99_ms": round(cuts[98], 1)}
+
+
+@contextmanager
+def memory_of(pid: int, found: list[tuple[float, float]]) -> Iterator[None]:
+    """Notes seconds and megabytes of a process, again and again."""
+    over = threading.Event()
+    began = time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(MEMORY_EVERY_S):
+            status = Path(f"/proc/{pid}/status").read_text()
+            kilobytes = next(row for row in status.splitlines() if row.startswith("VmRSS"))
+            found.append((time.monotonic() - began, int(kilobytes.split()[1]) / 1024))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def memory_summed(found: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Megabytes at the begin, in the middle and at the end, and the slope of the second half."""
+    half = found[len(found) // 2 :]
+    slope = statistics.linear_regression(*zip(*half, strict=True)).slope if len(half) > 1 else 0.0
+    return {
+        "first_mb": round(found[0][1]),
+        "middle_mb": round(found[len(found) // 2][1]),
+        "last_mb": round(found[-1][1]),
+        "mb_per_hour_in_the_second_half": round(slope * 3600, 1),
+    }
+
+
+def measure(target: Target, clients: int, seconds: float, minutes: float) -> dict[str, Any]:
+    """All that one service shows."""
+    asked_by(target, clients, seconds / 3)  # to warm up
+    alone = summed(asked_by(target, 1, seconds), seconds)
+    capacity = summed(asked_by(target, clients, seconds), seconds)
+    show({"alone": alone, "capacity": capacity})
+    answers_per_s = capacity["answers_per_s"]
+    memory: list[tuple[float, float]] = []
+    steadily = minutes * 60
+    with memory_of(target.pid, memory):
+        replies = asked_at(target, STEADY_SHARE * answers_per_s, steadily)
+    steady = summed(replies, steadily) | {"memory": memory_summed(memory)}
+    show({"steady": steady})
+    crowd = asked_at(target, OVERLOAD * answers_per_s, seconds + SETTLING_S)
+    overload = overloaded(crowd, seconds + SETTLING_S)
+    for name in ("p50_ms", "p99_ms"):
+        overload[f"{name}_by_alone"] = round(overload[name] / alone[name], 2)
+        overload[f"{name}_by_capacity"] = round(overload[name] / capacity[name], 2)
+    show({"overload": overload})
+    return {"alone": alone, "capacity": capacity, "steady": steady, "overload": overload}
+
+
+def first_bytes(port: int, questions: Sequence[str]) -> dict[str, float]:
+    """Milliseconds to the first byte of a streamed answer's text, one question after the other."""
+    times = []
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        for question in questions:
+            body = json.dumps({"question": question, "stream": True}).encode()
+            head = (
+                "POST /v1/answers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            began = time.perf_counter()
+            connection.sendall(head.encode() + body)
+            heard = b""
+            while b"\r\n\r\n" not in heard or not heard.partition(b"\r\n\r\n")[2]:
+                heard += connection.recv(65_536)
+            times.append((time.perf_counter() - began) * 1000)
+            while not heard.endswith(b"\r\n0\r\n\r\n"):
+                heard += connection.recv(65_536)
+    return {"streams": len(times), **_quantiles(times)}
+
+
+def requests_of(questions: Sequence[str], wanted: dict[str, Any]) -> str:
+    """The lines that wrk sends in turn, in the mix of above."""
+    lines = []
+    for number, question in enumerate(questions):
+        asked = {"question": question}
+        kind = number % 10
+        if kind < 8:
+            path, body = "/v1/answers", asked | wanted
+        elif kind == 8:
+            path, body = "/v1/answers", asked | wanted | {"stream": True}
+        else:
+            path, body = "/v1/search" if number % 20 == 9 else "/v1/context", asked
+        lines.append(f"{path}\t{json.dumps(body)}\n")
+    return "".join(lines)
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """The address of a model that needs 300 ms."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    server = context.Process(target=serve, args=(there,), daemon=True)
+    server.start()
+    there.close()  # or to read from a server that never came would wait for ever
+    try:
+        yield f"http://127.0.0.1:{here.recv()}{SLOW}/v1"
+    finally:
+        server.terminate()
+        server.join()
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Tell what was found so far."""
+    print(json.dumps(figures), flush=True)
+
+
+def main() -> None:
+    """Ingest, serve, warm up, measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=30)
+    chosen = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk was not found: apt-get install wrk")
+    rows = (chosen.data / "nq_open" / "queries.jsonl").read_text().splitlines()
+    questions = [json.loads(row)["text"] for row in rows]
+    figures: dict[str, Any] = {"steady_minutes": chosen.minutes, "model_s": SLOW_FIRST_TOKEN_S}
+    with tempfile.TemporaryDirectory() as folder, stand_in() as url:
+        place, requests = Path(folder) / "rag", Path(folder) / "requests"
+        rag(place, "ingest", str(chosen.data / "nq_open" / "corpus.jsonl"))
+        requests.write_text(requests_of(questions, {}))
+        with running_process(place, {}) as (port, pid):
+            target = Target(port, pid, requests)
+            quoting = measure(target, CLIENTS["quoting"], chosen.seconds, chosen.minutes)
+            figures["quoting"] = quoting | {"first_byte": first_bytes(port, questions[:STREAMS])}
+            show(figures["quoting"]["first_byte"])
+        requests.write_text(requests_of(questions, {"tier": "local"}))
+        local = {"RAG_LOCAL__BASE_URL": url, "RAG_LOCAL__MODEL": "m"}
+        with running_process(place, local) as (port, pid):
+            target = Target(port, pid, requests)
+            figures["model"] = measure(target, CLIENTS["model"], chosen.seconds, chosen.minutes)
+    write_result("load", figures)
+
+
+if __name__ == "__main__":
+    main()

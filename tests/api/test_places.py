@@ -1,0 +1,254 @@
+"""Places for questions: who waits, who is refused, and when it is crowded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from api_fakes import MakeApplication, MakeClient
+from virtual_clock import now, on_virtual_clock
+
+from api.http.places import (
+    CROWDED_WAIT_S,
+    LONGEST_WAIT_S,
+    QUIET_PLACES_PER_CORE,
+    WINDOW_S,
+    Places,
+    Seat,
+)
+from rag.aside import PLACE, standing_aside
+from rag.errors import OverloadedError
+
+QUIET = QUIET_PLACES_PER_CORE
+
+
+async def hold(places: Places, seconds: float) -> float:
+    """Work in a place for so long; gives how long it was waited for."""
+    began = now()
+    place = await places.enter()
+    waited = now() - began
+    await asyncio.sleep(seconds)
+    place.end()
+    return waited
+
+
+async def come(places: Places, each_s: float, hold_s: float, many: int) -> list[float | Exception]:
+    """Questions one after the other: what `hold` gives for each, or its error."""
+    tasks = []
+    for _ in range(many):
+        tasks.append(asyncio.create_task(hold(places, hold_s)))
+        await asyncio.sleep(each_s)
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    return [one if isinstance(one, float) else Exception(one) for one in done]
+
+
+async def crowded_places() -> Places:
+    """One core, on which four times as much as it can answer has come for a while."""
+    places = Places(1, now)
+    await come(places, 0.0025, 0.01 * QUIET, 1_200)
+    assert places.is_crowded
+    return places
+
+
+@on_virtual_clock
+async def test_who_finds_no_place_waits_for_one_first_come_first_served() -> None:
+    places = Places(1, now)
+    waited = await asyncio.gather(*(hold(places, 0.1) for _ in range(3 * QUIET)))
+    assert waited == pytest.approx([0.0] * QUIET + [0.1] * QUIET + [0.2] * QUIET)
+    assert not places.is_crowded
+
+
+@on_virtual_clock
+async def test_what_can_be_answered_in_time_is_answered_however_long_it_lasts() -> None:
+    places = Places(1, now)
+    waited = await come(places, 0.011, 0.01 * QUIET, 2_000)
+    assert all(isinstance(one, float) for one in waited)
+    assert not places.is_crowded
+
+
+@on_virtual_clock
+async def test_too_many_are_refused_at_once_and_the_others_answered_soon() -> None:
+    places = await crowded_places()
+    began = now()
+    seats = [await places.enter()]
+    with pytest.raises(OverloadedError, match="come back in 1 s") as refused:
+        await places.enter()
+    assert refused.value.retry_after_s == 1
+    assert now() - began == pytest.approx(CROWDED_WAIT_S)
+    seats[0].end()
+
+
+@on_virtual_clock
+async def test_before_it_is_crowded_nobody_waits_for_longer_than_the_longest_wait() -> None:
+    places = Places(1, now)
+    done = await come(places, 0.0025, 0.01 * QUIET, 1_600)
+    waited = [one for one in done if isinstance(one, float)]
+    assert max(waited) <= LONGEST_WAIT_S + 1e-6
+    late = [one for one in done[800:] if isinstance(one, float)]  # from two seconds on
+    assert len(late) >= 50 - 2, "the one place that is left is always taken, 40 ms at a time"
+    assert max(late) <= CROWDED_WAIT_S + 1e-6
+
+
+@on_virtual_clock
+async def test_where_it_is_crowded_the_newest_goes_first() -> None:
+    places = await crowded_places()
+    seat = await places.enter()
+    older = asyncio.create_task(hold(places, 0))
+    await asyncio.sleep(CROWDED_WAIT_S / 2)
+    newer = asyncio.create_task(places.enter())
+    await asyncio.sleep(0)
+    seat.end()
+    (await newer).end()
+    assert await older == pytest.approx(CROWDED_WAIT_S / 2)
+
+
+@on_virtual_clock
+async def test_it_is_no_longer_crowded_when_fewer_come() -> None:
+    places = await crowded_places()
+    await asyncio.sleep(2 * WINDOW_S)
+    await hold(places, 0)
+    assert places.is_crowded, "the window in which so many came has only just ended"
+    await come(places, 0.1, 0.01, 30)
+    assert not places.is_crowded
+
+
+@on_virtual_clock
+async def test_all_that_waits_is_told_when_a_wait_was_too_long() -> None:
+    places = Places(1, now)
+    seats = [await places.enter() for _ in range(QUIET)]
+    first = asyncio.create_task(hold(places, 0))
+    await asyncio.sleep(LONGEST_WAIT_S / 2)
+    second = asyncio.create_task(hold(places, 0))
+    told = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(one) for one in told] == [OverloadedError, OverloadedError]
+    assert now() == pytest.approx(LONGEST_WAIT_S)
+    for seat in seats:
+        seat.end()
+
+
+@on_virtual_clock
+async def test_who_stands_aside_has_a_place_again_at_once() -> None:
+    places = Places(1, now)
+    seats = [await places.enter() for _ in range(QUIET)]
+    waiting = asyncio.create_task(places.enter())
+    await asyncio.sleep(0.1)
+    PLACE.set(seats[0])
+    with standing_aside(), standing_aside():
+        other = await waiting
+        late = asyncio.create_task(hold(places, 0))
+        await asyncio.sleep(0.1)
+    other.end()
+    await asyncio.sleep(0.1)
+    assert not late.done(), "all places are taken again"
+    seats[0].end()
+    assert await late == pytest.approx(0.2)
+    for seat in seats:
+        seat.end()
+        seat.leave()
+        seat.take_back()
+    assert places._taken == 0, "what is over changes nothing"
+
+
+@on_virtual_clock
+async def test_who_leaves_while_he_waits_takes_no_place_along() -> None:
+    places = Places(1, now)
+    seats = [await places.enter() for _ in range(QUIET)]
+    leaving = [asyncio.create_task(places.enter()) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    leaving[1].cancel()
+    seats[0].end()  # gives its place to the first, which leaves in this moment
+    leaving[0].cancel()
+    await asyncio.wait(leaving)
+    for seat in seats:
+        seat.end()
+    assert places._taken == 0
+
+
+# Over HTTP
+
+
+@pytest.fixture
+async def full(
+    make_application: MakeApplication, make_client: MakeClient
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A service on one core, all whose places are taken, and for too long."""
+    client = await make_client(make_application({"server": {"cores": 1}}))
+    places = client._transport.app.state.service.places  # type: ignore[attr-defined]
+    seats: list[Seat] = [await places.enter() for _ in range(QUIET)]
+    places._close_up()
+    yield client
+    for seat in seats:
+        seat.end()
+
+
+async def test_a_question_is_refused_before_it_is_looked_at(full: httpx.AsyncClient) -> None:
+    refused = await full.post("/v1/answers", content=b"{this is no JSON")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    told = refused.json()
+    assert told["type"] == "urn:thrifty-rag:problem:overloaded"
+    assert told["retryable"] is True
+    assert "more questions come than this machine can answer" in told["detail"]
+    for path in ("/v1/search", "/v1/context"):
+        assert (await full.post(path, json={"question": "refunds"})).status_code == 503
+    assert (await full.get("/health")).status_code == 200
+    assert (await full.get("/v1/documents")).status_code == 200
+
+
+async def test_where_there_is_no_hope_nobody_looks_at_the_key(full: httpx.AsyncClient) -> None:
+    places = full._transport.app.state.service.places  # type: ignore[attr-defined]
+    assert not places.are_hopeless
+    places._waiting.append(asyncio.get_running_loop().create_future())
+    assert places.are_hopeless
+    body, far = b'{"question": "refunds"}', "https://www.example.org"
+    told = await full.post("/v1/answers", content=body)
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert "connection" not in told.headers
+    long = await full.post("/v1/answers", content=b" " * 100_000)
+    assert (long.status_code, long.headers["connection"]) == (503, "close")
+    page = await full.post("/v1/answers", content=body, headers={"origin": far})
+    assert page.status_code == 403, "what is told to pages comes from the gate"
+    places._waiting.clear()
+
+
+async def test_clients_of_openai_are_told_in_their_words(full: httpx.AsyncClient) -> None:
+    body = {"model": "default", "messages": [{"role": "user", "content": "refunds"}]}
+    refused = await full.post("/v1/chat/completions", json=body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.headers["x-should-retry"] == "true"
+    assert refused.json()["error"]["code"] == "overloaded"
+
+
+async def test_who_sends_slowly_holds_no_place(client: httpx.AsyncClient) -> None:
+    places = client._transport.app.state.service.places  # type: ignore[attr-defined]
+    taken_while_sending = []
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        for part in json.dumps({"question": "When do refunds come?"}).encode().partition(b":"):
+            yield part
+            await asyncio.sleep(0)
+            taken_while_sending.append(places._taken)
+
+    answered = await client.post(
+        "/v1/answers", content=slow_body(), headers={"content-type": "application/json"}
+    )
+    assert answered.status_code == 200
+    assert taken_while_sending == [0, 0, 0]
+    assert places._taken == 0
+
+
+async def test_a_body_past_the_limit_is_told_as_ever(
+    make_application: MakeApplication, make_client: MakeClient
+) -> None:
+    client = await make_client(make_application({"server": {"max_body_bytes": 1_000}}))
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 600
+
+    told = await client.post(
+        "/v1/answers", content=endless(), headers={"content-type": "application/json"}
+    )
+    assert told.status_code == 413
