@@ -77,7 +77,8 @@ class Cluster:
         with (self._folder / "out").open("a") as out:
             subprocess.run(
                 [*as_user, *command],
-                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=FAR_S,
+                check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                timeout=FAR_S,
             )  # fmt: skip
 
 
