@@ -123,7 +123,7 @@ class LocalDoor:
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
-        reports = await forget_documents(self._application, collection, document_ids)
+        reports = await forget_documents(self._application, collection, document_ids, COMMAND_LINE)
         return [ForgetOut.of(report) for report in reports]
 
     async def costs(self, asked: CostsIn) -> CostsOut:

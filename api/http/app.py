@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request
 
+from api.audit.log import AuditLog
+from api.audit.refusals import Refusals
 from api.http import problems
 from api.http.gate import Gate
 from api.http.middleware import Doorkeeper
@@ -18,6 +20,7 @@ from api.models.inputs import DocumentsIn
 from api.models.output import ProblemOut
 from api.routes import (
     answers,
+    audit,
     batches,
     chat,
     conversations,
@@ -29,12 +32,32 @@ from api.routes import (
     operations,
     page,
     search,
+    visitors,
     widget,
 )
 from api.setting_groups import is_loopback
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
+
+_ROOMS = (
+    answers,
+    chat,
+    feedback,
+    handoffs,
+    conversations,
+    visitors,
+    batches,
+    search,
+    documents,
+    jobs,
+    costs,
+    audit,
+    operations,
+    page,
+    widget,
+)
+"""Every room of routes, in the order of the OpenAPI document."""
 
 
 def create_app(application: Application, *, token: str | None = None) -> FastAPI:
@@ -61,21 +84,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     app.state.service = service
     problems.install(app)
-    for room in (
-        answers,
-        chat,
-        feedback,
-        handoffs,
-        conversations,
-        batches,
-        search,
-        documents,
-        jobs,
-        costs,
-        operations,
-        page,
-        widget,
-    ):
+    for room in _ROOMS:
         app.include_router(room.router)
     page.install_assets(app)
     if application.tracing is not None:
@@ -86,6 +95,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
         Gate,
         records=KeyRecords(application.state),
         rates=Rates(None if redis_url is None else redis_url.get_secret_value()),
+        refusals=Refusals(AuditLog(application.state)),
         token=token,
         listens_beyond=not is_loopback(settings.host),
     )

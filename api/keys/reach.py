@@ -79,5 +79,11 @@ class Reach:
         return ", ".join(repr(name) for name in self.collections or ()) or "of nobody"
 
 
+def tenant_of(inside: str) -> tuple[str, str]:
+    """Whose a collection is, by its name inside, and what its tenant calls it."""
+    tenant, _, name = inside.rpartition(SEPARATOR)
+    return tenant, name
+
+
 EVERYTHING = Reach(None)
 NOTHING = Reach("", ())

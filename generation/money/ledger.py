@@ -87,6 +87,7 @@ class SqlLedger:
             "signals": json.dumps(dict(answer.signals), separators=(",", ":")),
             "arm": answer.arm or None,
             "conversation": mark_of(question.conversation_id) if question.conversation_id else None,
+            "visitor": mark_of(question.visitor) if question.visitor else None,
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 

@@ -96,6 +96,7 @@ ANSWERS = Table(
     Column("signals", Text),  # what its confidence was made from, as JSON
     Column("arm", String),  # experiment/arm; null outside experiments
     Column("conversation", String),  # a hash of its id; null outside conversations
+    Column("visitor", String),  # a hash of what a web page calls its visitor; null elsewhere
     Index("answers_by_time", "at"),
     Index("answers_by_arm", "arm"),
 )
