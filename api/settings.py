@@ -39,6 +39,7 @@ from api.model_settings import (
     PremiumSettings,
     PriceSettings,
 )
+from api.retention_settings import RetentionSettings
 from api.setting_groups import (
     COLLECTION_PATTERN,
     AnswerSettings,
@@ -113,6 +114,7 @@ class Settings(BaseSettings):
     experiment: ExperimentSettings = ExperimentSettings()
     distillation: DistillationSettings = DistillationSettings()
     handoff: HandoffSettings = HandoffSettings()
+    retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()

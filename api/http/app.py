@@ -70,6 +70,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.jobs.start()
+        service.sweeper.start()
         yield
         await service.close()
 

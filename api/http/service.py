@@ -16,6 +16,7 @@ from api.http.problems import MEDIA_TYPE
 from api.ingesting import carry_out
 from api.jobs.runner import Jobs
 from api.models.output import Output, ProblemOut
+from api.retention import Sweeper
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -30,25 +31,35 @@ class Service:
 
     application: Application
     jobs: Jobs
+    sweeper: Sweeper
     admission: Admission
     metrics: Metrics
     token: str | None
 
     async def close(self) -> None:
-        """Stop the jobs, then close the application."""
+        """Stop what runs beside the questions, then close the application."""
         await self.jobs.close()
+        await self.sweeper.close()
         await self.application.close()
 
 
 def make_service(application: Application, token: str | None) -> Service:
     """The service around an application; it takes no other service to use the same data."""
     work = partial(carry_out, application)
-    jobs = Jobs(application.state, work, application.settings.data_dir)
+    settings = application.settings
+    jobs = Jobs(
+        application.state,
+        work,
+        settings.data_dir,
+        keep_days=settings.retention.job_days,
+        keep_failed_days=settings.retention.failed_days,
+    )
 
     return Service(
         application=application,
         jobs=jobs,
-        admission=Admission(application.settings.server.max_concurrent_answers),
+        sweeper=Sweeper(settings, application.state),
+        admission=Admission(settings.server.max_concurrent_answers),
         metrics=Metrics(gauges_of(application, jobs)),
         token=token,
     )

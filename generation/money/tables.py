@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 METADATA = MetaData()
@@ -99,4 +100,10 @@ ANSWERS = Table(
     Column("visitor", String),  # a hash of what a web page calls its visitor; null elsewhere
     Index("answers_by_time", "at"),
     Index("answers_by_arm", "arm"),
+    Index(
+        "answers_by_visitor",
+        "visitor",
+        sqlite_where=text("visitor IS NOT NULL"),
+        postgresql_where=text("visitor IS NOT NULL"),
+    ),
 )

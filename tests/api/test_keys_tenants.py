@@ -214,7 +214,7 @@ async def test_another_tenants_visitor_never_was(world: World) -> None:
 async def test_the_audit_log_is_that_of_the_tenant(world: World) -> None:
     assert (await world.call("GET", "/v1/audit", "desk")).status_code == 403
     for name in ("acme", "bolt"):
-        gone = await world.call("DELETE", f"/v1/documents/secret?collection=help", name)
+        gone = await world.call("DELETE", "/v1/documents/secret?collection=help", name)
         assert gone.status_code == 200
         await world.call("DELETE", "/v1/visitors/visitor1", name)
     own = (await world.call("GET", "/v1/audit", "acme")).json()["entries"]

@@ -6,7 +6,7 @@ An entry of the audit log is never changed; entries that are too old are deleted
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import Column, Integer, String
+from sqlalchemy import Column, Integer, String, text
 
 revision = "0016"
 down_revision = "0012"
@@ -17,6 +17,10 @@ _REFUSAL = "an entry of the audit log is never changed"
 def upgrade() -> None:
     """Bring the tables from version 0012 to 0016."""
     op.add_column("answers", Column("visitor", String))
+    where = text("visitor IS NOT NULL")
+    op.create_index(
+        "answers_by_visitor", "answers", ["visitor"], sqlite_where=where, postgresql_where=where
+    )
     op.create_table(
         "audit",
         Column("position", Integer, primary_key=True),
