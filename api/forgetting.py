@@ -192,7 +192,7 @@ def _told(counts: Counter[str]) -> dict[str, int]:
 
 def _shown(counts: Counter[str], unlinked: int) -> str:
     told = {name.replace("_", " "): count for name, count in _told(counts).items()}
-    return ", ".join(f"{count} {name}" for name, count in (told | {"answers": unlinked}).items())
+    return ", ".join(f"{name}: {count}" for name, count in (told | {"answers": unlinked}).items())
 
 
 def _parts(answers: Sequence[str]) -> list[Sequence[str]]:

@@ -104,7 +104,7 @@ async def test_a_visitor_is_forgotten_everywhere_and_proven(
         assert again["answers_unlinked"] == 0, "nothing leads there any more"
         [entry] = AuditLog(made.application.state).entries(None, 10)
         actor = "(no key)" if way == "http" else "command-line"
-        told = "2 turns, 3 kept answers, 0 lessons, 3 answers"
+        told = "turns: 2, kept answers: 3, lessons: 0, answers: 3"
         assert entry.deed == Deed(actor, "", "visitor.forget", told)
 
 
