@@ -74,6 +74,7 @@ def open_batching(settings: Settings, shared: Shared, path: Path) -> Batching:
             abstain_below=abstain_below,
         ),
         records=records,
+        keep_days=settings.retention.batch_days,
         turn=partial(turn, shared.state),
     )
     return Batching(batches, endpoint)

@@ -28,7 +28,7 @@ from indexing.chunking import CHUNK_TOKENS, StructuralChunker
 from indexing.embedding.batching import BatchingEmbedder
 from indexing.embedding.packaged import MODEL_TOKENS, SPECIAL_TOKENS
 from indexing.embedding.remembering import RememberingEmbedder
-from indexing.ingesting.parts import Parts
+from indexing.ingesting.parts import DropAnswers, Parts
 from indexing.ingesting.pipeline import IngestionPipeline
 from indexing.ingesting.turns import Turns
 from indexing.loading.fetching import Fetcher
@@ -106,12 +106,10 @@ def build_around(
 
     Raises MissingExtraError, ModelError, SettingsError and StoreError.
     """
-    chunker = StructuralChunker(tokenizer, chunk_tokens(settings, model_tokens))
     reranker = open_reranker(settings)
     state = open_state(settings.data_dir, settings.state_url)
     manifest = Manifest(state)
     store = open_store(settings, embedder)
-    lessons = open_lessons(settings, state)
     tracing = open_tracing(settings)
     asking = RememberingEmbedder(BatchingEmbedder(embedder))
     pinned = open_pinned(settings, state, asking, manifest)
@@ -122,12 +120,13 @@ def build_around(
         embedder=asking,
         counter=TiktokenCounter(),
         ledger=open_ledger(settings, state),
-        learning=open_lesson_writer(settings, lessons, manifest),
+        learning=open_lesson_writer(settings, open_lessons(settings, state), manifest),
         pinned=pinned,
         watch_model=_unwatched if tracing is None else tracing.model,
     )
     path = open_path(settings, shared, reranker)
     experimenting = open_experiment(settings, shared, path, reranker)
+    chunker = StructuralChunker(tokenizer, chunk_tokens(settings, model_tokens))
     reader, loader = _loading(settings, chunker)
     parts = Parts(
         reader=reader,
@@ -139,16 +138,7 @@ def build_around(
         manifest=manifest,
         quotes=Quotes(state),
         check_room=partial(check_room, settings.data_dir, settings.ingestion.min_free_bytes),
-        drop_answers=partial(
-            drop_answers,
-            [
-                open_entries(settings, state),
-                lessons,
-                Corrections(state),
-                open_turns(settings, state),
-            ],
-            pinned,
-        ),
+        drop_answers=_drop_answers(settings, state, pinned),
         turns=Turns(partial(turn, state)),
     )
     split = path.pipeline if experimenting is None else experimenting.pipeline
@@ -169,6 +159,17 @@ def build_around(
         batching=open_batching(settings, shared, path),
         tracing=tracing,
     )
+
+
+def _drop_answers(settings: Settings, state: Engine, pinned: PinnedAnswers) -> DropAnswers:
+    """What deletes all that is kept of answers made from a document."""
+    kept = (
+        open_entries(settings, state),
+        open_lessons(settings, state),
+        Corrections(state),
+        open_turns(settings, state),
+    )
+    return partial(drop_answers, kept, pinned)
 
 
 def open_tracing(settings: Settings) -> Tracing | None:

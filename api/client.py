@@ -17,7 +17,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from api.doors import COMMAND_LINE, Door, LocalDoor
+from api.doors import Door, LocalDoor
+from api.keys.key import COMMAND_LINE
 from api.lock import DataLock, Holder
 from api.models.answers import AnswerOut, ContextOut, SearchOut
 from api.models.batches import BatchIn, BatchOut, BatchStateOut

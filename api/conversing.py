@@ -15,26 +15,34 @@ from rag.types import Answer, Context, Hit, Question
 from retrieval.conversations.kept import KeptTurns
 from retrieval.conversations.standing_alone import Conversations
 
-_USE = "conversations"
-
 
 class Pseudonyms:
-    """Names of conversations inside: nobody can try ids who does not know the secret in the state.
+    """Names of conversations and visitors inside: nobody can try ids who does not know the secrets
+    in the state.
 
     The same id of another tenant gets another name. Raises StateError.
     """
 
     def __init__(self, state: Engine) -> None:
-        self._secret = secret_of(state, _USE)
+        self._conversations = secret_of(state, "conversations")
+        self._visitors = secret_of(state, "visitors")
 
     def of(self, tenant: str, conversation_id: str) -> str:
         """The name inside of a conversation of this tenant."""
-        told = f"{tenant}\0{conversation_id}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._secret, told, "sha256").hex()
+        return _keyed(self._conversations, tenant, conversation_id)
+
+    def of_visitor(self, tenant: str, visitor: str) -> str:
+        """The name inside of a visitor of this tenant's pages."""
+        return _keyed(self._visitors, tenant, visitor)
+
+
+def _keyed(secret: bytes, tenant: str, name: str) -> str:
+    told = f"{tenant}\0{name}".encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, told, "sha256").hex()
 
 
 class PseudonymousAnswerer:
-    """An Answerer whose path inside never learns the id that a client gave a conversation."""
+    """An Answerer whose path inside never learns what clients call conversations and visitors."""
 
     def __init__(self, answerer: Answerer, pseudonyms: Pseudonyms) -> None:
         self._answerer = answerer
@@ -58,10 +66,12 @@ class PseudonymousAnswerer:
         return await self._answerer.answer(self._inside(question), max_context_tokens, listener)
 
     def _inside(self, question: Question) -> Question:
-        if not question.conversation_id:
-            return question
-        name = self._pseudonyms.of(question.tenant, question.conversation_id)
-        return replace(question, conversation_id=name)
+        tenant, conversation, visitor = question.tenant, question.conversation_id, question.visitor
+        if conversation:
+            conversation = self._pseudonyms.of(tenant, conversation)
+        if visitor:
+            visitor = self._pseudonyms.of_visitor(tenant, visitor)
+        return replace(question, conversation_id=conversation, visitor=visitor)
 
 
 def open_turns(settings: Settings, state: Engine) -> KeptTurns:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from api.ingesting import forget_documents, ingest_content, ingest_paths, list_documents
+from api.keys.key import COMMAND_LINE
+from api.keys.reach import BY_COMMAND_LINE
 from api.models.answers import AnswerOut, ContextOut, SearchOut
 from api.models.batches import BatchIn, BatchOut, BatchStateOut
 from api.models.costs import CostsIn, CostsOut
@@ -18,9 +20,6 @@ from api.pinning import list_pins, pin_answer, remove_pin
 from api.spending import look_up_costs
 from api.tiers import check_tier
 from indexing.ingesting.report import OnProgress
-
-COMMAND_LINE = "command-line"
-"""The name of the key under which the ledger keeps what commands ask."""
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
@@ -134,7 +133,7 @@ class LocalDoor:
 
     async def forget(self, collection: str, document_ids: Sequence[str]) -> list[ForgetOut]:
         """Delete documents, with proof; nothing is deleted when one of them is unknown."""
-        reports = await forget_documents(self._application, collection, document_ids)
+        reports = await forget_documents(self._application, collection, document_ids, COMMAND_LINE)
         return [ForgetOut.of(report) for report in reports]
 
     async def costs(self, asked: CostsIn) -> CostsOut:
@@ -143,15 +142,15 @@ class LocalDoor:
 
     async def pins(self, collection: str | None) -> list[PinOut]:
         """The answers that people pinned in a collection, or (None) in all."""
-        return await list_pins(self._application, collection, None)
+        return await list_pins(self._application, collection, BY_COMMAND_LINE)
 
     async def pin(self, asked: PinIn) -> PinOut:
         """Pin an answer that a person approved."""
-        return await pin_answer(self._application, asked, None)
+        return await pin_answer(self._application, asked, BY_COMMAND_LINE)
 
     async def remove_pin(self, pin_id: str) -> PinOut:
         """Delete a pinned answer; gives what it was."""
-        return await remove_pin(self._application, pin_id, None)
+        return await remove_pin(self._application, pin_id, BY_COMMAND_LINE)
 
     async def submit_batch(self, asked: BatchIn) -> BatchOut:
         """Take questions that can wait; the same ones again are the batch that is there."""

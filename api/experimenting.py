@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Engine
+
+from api.audit.log import WATCH, AuditLog, Deed
 from api.experiment_settings import CONTROL
 from api.paths import Path, Shared, open_path, open_reranker
 from api.settings import Settings, load_settings
@@ -58,7 +61,7 @@ def open_experiment(
             path = open_path(own, shared, reranker if is_same else open_reranker(own))
             paths.append(path)
             pipelines[name] = path.pipeline.as_arm(experiment.label(name))
-    watch = ExperimentWatch(shared.state, experiment, _rules(settings))
+    watch = _watch(settings, shared.state, experiment)
     assigner = WatchedAssigner(ArmAssigner(experiment, StoppedArms(shared.state)), watch)
     pipeline = SplitPipeline(control.pipeline, pipelines, assigner)
     return Experimenting(experiment, pipeline, watch, assigner, paths)
@@ -76,7 +79,7 @@ def looked_at(settings: Settings) -> tuple[Experiment, list[ArmResult]]:
     experiment = experiment_of(settings)
     state = open_state(settings.data_dir, settings.state_url)
     try:
-        watch = ExperimentWatch(state, experiment, _rules(settings))
+        watch = _watch(settings, state, experiment)
         watch.look()
         return experiment, watch.results()
     finally:
@@ -90,6 +93,14 @@ def experiment_of(settings: Settings) -> Experiment:
     rest = 1 - sum(arm.share for arm in chosen.arms.values())
     arms = [Arm(CONTROL, rest), *(Arm(name, arm.share) for name, arm in chosen.arms.items())]
     return Experiment(chosen.name, tuple(arms), chosen.error)
+
+
+def _watch(settings: Settings, state: Engine, experiment: Experiment) -> ExperimentWatch:
+    def note(arm: str) -> None:
+        stopped = Deed(WATCH, "", "experiment.stop_arm", experiment.label(arm))
+        AuditLog(state).note(stopped)
+
+    return ExperimentWatch(state, experiment, _rules(settings), on_stop=note)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -1,16 +1,32 @@
-"""What is left of a conversation, and how all of it is deleted, with proof."""
+"""What is left of a conversation or of a visitor, and how all of it is deleted, with proof."""
 
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, delete, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    delete,
+    func,
+    select,
+    union,
+    update,
+)
 
+from api.audit.log import Action, Deed, note
 from api.conversing import Pseudonyms
-from api.keys.reach import EVERYTHING, Reach
+from api.keys.reach import BY_COMMAND_LINE, By, Reach
 from api.settings import Settings
 from api.state.opening import open_state
 from generation.deciding.corrections import CORRECTIONS
@@ -29,15 +45,19 @@ _WORDED: tuple[tuple[str, Table, Column[str]], ...] = (
     ("corrections", CORRECTIONS, CORRECTIONS.c.answer_id),
     ("dashboard_questions", ASKED_QUESTIONS, ASKED_QUESTIONS.c.answer_id),
 )
-"""Where words of a conversation stand, by what the proof calls it."""
+"""Where words of people stand, by what the proof calls it."""
+
+
+Asked = Callable[[Pseudonyms, str, Reach], CompoundSelect[Any]]
+"""Of a tenant and within a reach: the query for the ids of the answers that go."""
 
 
 @dataclass(frozen=True, slots=True)
-class ForgottenConversation:
-    """Proof that a conversation is gone: what was there before, and what is there after.
+class Forgotten:
+    """Proof that words are gone: what was there before, and what is there after.
 
-    `before` and `after` count by where words of it can stand. `answers_unlinked` are the answers of
-    the ledger, which hold no words, that can no longer be told to be of this conversation.
+    `before` and `after` count by where words can stand. `answers_unlinked` are the answers of the
+    ledger, which hold no words, that can no longer be told to be of this conversation or visitor.
     """
 
     before: dict[str, int]
@@ -45,36 +65,78 @@ class ForgottenConversation:
     answers_unlinked: int
 
 
-def forget_conversation(
-    state: Engine, conversation_id: str, tenant: str | None = None, reach: Reach = EVERYTHING
-) -> ForgottenConversation:
-    """Delete all words of a conversation within `reach`; a `tenant` of None is any.
+def forget_conversation(state: Engine, conversation_id: str, by: By = BY_COMMAND_LINE) -> Forgotten:
+    """Delete all words of a conversation.
 
     Money that was spent stays in the ledger. Answers stay one conversation there, under a mark that
-    nothing leads to. Raises StateError.
+    nothing leads to. What was forgotten stands in the audit log, without the id. Raises StateError.
     """
-    pseudonyms = Pseudonyms(state)
-    before, after, unlinked = Counter[str](), Counter[str](), 0
-    for one in _tenants(state) if tenant is None else [tenant]:
-        mark = mark_of(pseudonyms.of(one, conversation_id))
-        with state.begin() as connection:
-            answers = _answers_of(connection, mark, reach)
-            before += _counts(connection, answers)
-            _delete(connection, answers)
-            unlinked += _unlink(connection, answers)
-        with state.connect() as connection:  # looked at anew, as anybody would find it
-            left = sorted({*answers, *_answers_of(connection, mark, reach)})
-            after += _counts(connection, left)
-    return ForgottenConversation(_told(before), _told(after), unlinked)
+    return _forget(state, partial(_asked_in, conversation_id), "conversation.forget", by)
 
 
-def opened_forget_conversation(settings: Settings, conversation_id: str) -> ForgottenConversation:
-    """As `forget_conversation`, in the state that the settings name."""
+def forget_visitor(state: Engine, visitor: str, by: By = BY_COMMAND_LINE) -> Forgotten:
+    """As `forget_conversation`, of all that a visitor asked, conversations as a whole."""
+    return _forget(state, partial(_asked_by, visitor), "visitor.forget", by)
+
+
+def opened_forget(
+    settings: Settings, forget: Callable[[Engine, str], Forgotten], name: str
+) -> Forgotten:
+    """What one of the above does for the command line, in the state that the settings name."""
     state = open_state(settings.data_dir, settings.state_url)
     try:
-        return forget_conversation(state, conversation_id)
+        return forget(state, name)
     finally:
         state.dispose()
+
+
+def _asked_in(
+    conversation_id: str, pseudonyms: Pseudonyms, tenant: str, reach: Reach
+) -> CompoundSelect[Any]:
+    """The answers of a conversation, those that have expired as turns included."""
+    mark = mark_of(pseudonyms.of(tenant, conversation_id))
+    return union(*_of_conversations(lambda column: column == mark, reach))
+
+
+def _asked_by(
+    visitor: str, pseudonyms: Pseudonyms, tenant: str, reach: Reach
+) -> CompoundSelect[Any]:
+    """The answers to a visitor, and all of the conversations that they are part of."""
+    theirs = ANSWERS.c.visitor == mark_of(pseudonyms.of_visitor(tenant, visitor))
+    marks = select(ANSWERS.c.conversation).where(theirs, ANSWERS.c.conversation.is_not(None))
+    alone = select(ANSWERS.c.answer_id).where(theirs, reach.within(ANSWERS.c.collection))
+    return union(alone, *_of_conversations(lambda column: column.in_(marks), reach))
+
+
+def _of_conversations(
+    is_of: Callable[[Column[str]], ColumnElement[bool]], reach: Reach
+) -> list[Select[Any]]:
+    return [
+        select(table.c.answer_id).where(
+            is_of(table.c.conversation), reach.within(table.c.collection)
+        )
+        for table in (TURNS, ANSWERS)
+    ]
+
+
+def _forget(state: Engine, asked: Asked, action: Action, by: By) -> Forgotten:
+    pseudonyms = Pseudonyms(state)
+    before, after, unlinked = Counter[str](), Counter[str](), 0
+    for tenant in _tenants(state) if by.tenant is None else [by.tenant]:
+        query = asked(pseudonyms, tenant, by.reach)
+        with state.begin() as connection:
+            answers = sorted(connection.scalars(query))
+            there = _counts(connection, answers)
+            _delete(connection, answers)
+            gone = _unlink(connection, answers)
+            if answers:
+                note(connection, Deed(by.actor, tenant, action, _shown(there, gone)))
+        before += there
+        unlinked += gone
+        with state.connect() as connection:  # looked at anew, as anybody would find it
+            left = sorted({*answers, *connection.scalars(query)})
+            after += _counts(connection, left)
+    return Forgotten(_told(before), _told(after), unlinked)
 
 
 def _tenants(state: Engine) -> list[str]:
@@ -84,16 +146,6 @@ def _tenants(state: Engine) -> list[str]:
         return sorted({"", *connection.scalars(named)})
 
 
-def _answers_of(connection: Connection, mark: str, reach: Reach) -> list[str]:
-    """The ids of the answers of a conversation, those that have expired as turns included."""
-    found: set[str] = set()
-    for table in (TURNS, ANSWERS):
-        is_within = reach.within(table.c.collection)
-        query = select(table.c.answer_id).where(table.c.conversation == mark, is_within)
-        found |= set(connection.scalars(query))
-    return sorted(found)
-
-
 def _delete(connection: Connection, answers: Sequence[str]) -> None:
     for _, table, column in _WORDED:
         for some in _parts(answers):
@@ -101,11 +153,19 @@ def _delete(connection: Connection, answers: Sequence[str]) -> None:
 
 
 def _unlink(connection: Connection, answers: Sequence[str]) -> int:
-    """Give the answers in the ledger another mark, the same for all; gives how many there are."""
-    unlinked, new_mark = 0, secrets.token_hex(8)
+    """Let nothing lead to the answers in the ledger any more; gives how many there are.
+
+    Those of one conversation stay so, under another mark.
+    """
+    unlinked = 0
+    new_marks = defaultdict[str, str](lambda: secrets.token_hex(8))
     for some in _parts(answers):
-        ours = update(ANSWERS).where(ANSWERS.c.answer_id.in_(some))
-        unlinked += connection.execute(ours.values(conversation=new_mark)).rowcount
+        ours = ANSWERS.c.answer_id.in_(some)
+        marks = select(ANSWERS.c.conversation).where(ours, ANSWERS.c.conversation.is_not(None))
+        for mark in connection.scalars(marks.distinct()).all():
+            of_one = update(ANSWERS).where(ours, ANSWERS.c.conversation == mark)
+            connection.execute(of_one.values(conversation=new_marks[mark]))
+        unlinked += connection.execute(update(ANSWERS).where(ours).values(visitor=None)).rowcount
     return unlinked
 
 
@@ -120,6 +180,11 @@ def _counts(connection: Connection, answers: Sequence[str]) -> Counter[str]:
 
 def _told(counts: Counter[str]) -> dict[str, int]:
     return {name: counts[name] for name, *_ in _WORDED}
+
+
+def _shown(counts: Counter[str], unlinked: int) -> str:
+    told = {name.replace("_", " "): count for name, count in _told(counts).items()}
+    return ", ".join(f"{name}: {count}" for name, count in (told | {"answers": unlinked}).items())
 
 
 def _parts(answers: Sequence[str]) -> list[Sequence[str]]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from api.audit.log import AuditLog, Deed
 from api.http.uploads import safe_name
 from api.jobs.assignment import TEXT_PREFIX, UPLOAD_PREFIX, Assignment
 from api.jobs.kept_files import FOLDER
 from api.jobs.runner import purge
-from api.keys.reach import EVERYTHING, Reach
+from api.keys.key import COMMAND_LINE
+from api.keys.reach import EVERYTHING, Reach, tenant_of
 from api.models.documents import DocumentOut
 from api.models.inputs import DocumentsIn, TextIn
 from indexing.identity import content_version, document_id_for
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
 
-def assignment_of(asked: DocumentsIn, collection: str) -> Assignment:
+def assignment_of(asked: DocumentsIn, collection: str, actor: str) -> Assignment:
     """What was asked for, as it is recorded: texts get the ids that they will go by."""
     texts = tuple(
         text
@@ -41,6 +43,7 @@ def assignment_of(asked: DocumentsIn, collection: str) -> Assignment:
         documents=texts,
         places=(*(asked.paths or ()), *(asked.urls or ())),
         sync=asked.sync,
+        actor=actor if asked.sync else "",
         dry_run=asked.dry_run,
     )
 
@@ -51,8 +54,12 @@ async def ingest_paths(
     collection: str,
     on_progress: OnProgress | None,
 ) -> IngestionReport:
-    """Ingest what was asked for. Raises InputError for a path at which nothing stands."""
-    return await carry_out(application, assignment_of(asked, collection), on_progress)
+    """Ingest what the command line asked for.
+
+    Raises InputError for a path at which nothing stands.
+    """
+    assignment = assignment_of(asked, collection, COMMAND_LINE)
+    return await carry_out(application, assignment, on_progress)
 
 
 async def ingest_content(
@@ -82,7 +89,9 @@ async def carry_out(
         if assignment.dry_run:
             return await ingestion.plan(places, collection)
         if assignment.sync:
-            return await ingestion.ingest_and_sync(places, collection, on_progress=on_progress)
+            report = await ingestion.ingest_and_sync(places, collection, on_progress=on_progress)
+            await _note_removed(application, assignment, report)
+            return report
         return await ingestion.ingest(places, collection, on_progress=on_progress)
     if assignment.kind == "files":
         folder = application.settings.data_dir / FOLDER / assignment.folder
@@ -94,16 +103,31 @@ async def carry_out(
     return await ingestion.ingest_documents(documents, collection, on_progress=on_progress)
 
 
+async def _note_removed(
+    application: Application, assignment: Assignment, report: IngestionReport
+) -> None:
+    removed = sum(item.outcome == "removed" for item in report.items)
+    if removed:
+        tenant, name = tenant_of(assignment.collection)
+        deed = Deed(assignment.actor, tenant, "document.sync", f"{name}: {removed} removed")
+        await asyncio.to_thread(AuditLog(application.state).note, deed)
+
+
 async def forget_documents(
-    application: Application, collection: str, document_ids: Sequence[str]
+    application: Application, collection: str, document_ids: Sequence[str], actor: str
 ) -> list[ForgetReport]:
-    """Delete documents everywhere, the copies that jobs keep included.
+    """Delete documents everywhere, the copies that jobs keep included: a deed of `actor`.
 
     Raises NotFoundError, before anything is deleted, when one of them is unknown.
     """
     reports = await application.ingestion.forget(collection, document_ids)
     sources = [source for report in reports for source in report.sources]
     await purge(application.state, application.settings.data_dir, collection, sources)
+    tenant, name = tenant_of(collection)
+    deeds = [
+        Deed(actor, tenant, "document.forget", f"{name}/{report.document_id}") for report in reports
+    ]
+    await asyncio.to_thread(AuditLog(application.state).note, *deeds)
     return reports
 
 

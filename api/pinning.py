@@ -7,9 +7,11 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from api.keys.reach import EVERYTHING, Reach
+from api.audit.log import Action, AuditLog, Deed
+from api.keys.reach import By
 from api.models.pins import PinCitationIn, PinIn, PinOut
 from generation.reuse.pinned import Approval, PinnedAnswers, cited
+from generation.reuse.pins import Pin
 from indexing.manifest.manifest import Manifest
 from rag.errors import ConflictError, InputError, QuestionError
 from rag.types import Answer, Citation, Document, Question
@@ -18,12 +20,10 @@ if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
 
-async def pin_answer(
-    application: Application, asked: PinIn, tenant: str | None, reach: Reach = EVERYTHING
-) -> PinOut:
-    """Pin an answer of a tenant; None is any, and nobody's where the person has written it.
+async def pin_answer(application: Application, asked: PinIn, by: By) -> PinOut:
+    """Pin an answer of a tenant; where that is any, one that the person has written is nobody's.
 
-    Collections are named as those who have this `reach` name them.
+    Collections are named as those who have this reach name them.
 
     Raises ConflictError where no answer is given again, NotFoundError for an answer that is not
     kept and a document that is not there, InputError for what the answer does not cite rightly.
@@ -36,9 +36,9 @@ async def pin_answer(
     question, text, citations, made = await asyncio.to_thread(
         _approved,
         asked,
-        tenant,
+        by.tenant,
         application.pinned,
-        reach.inside(asked.collection or settings.collection),
+        by.reach.inside(asked.collection or settings.collection),
     )
     length, limit = len(question.text), settings.answers.max_question_chars
     if length > limit:
@@ -50,29 +50,34 @@ async def pin_answer(
         _stand, manifest, question.collection, cited(text, citations)
     )
     approval = Approval(question, text, standing, versions, changes, made)
-    return PinOut.of(await application.pinned.add(approval)).shown_to(reach)
+    pin = await application.pinned.add(approval)
+    await _note(application, by, "answer.pin", pin)
+    return PinOut.of(pin).shown_to(by.reach)
 
 
 async def list_pins(
     application: Application,
     collection: str | None,
-    tenant: str | None,
-    reach: Reach = EVERYTHING,
+    by: By,
 ) -> list[PinOut]:
     """The pinned answers of a collection and a tenant; None is all."""
     pins = application.pinned.pins
-    inside = None if collection is None else reach.inside(collection)
-    found = await asyncio.to_thread(pins.pins, tenant, inside)
+    inside = None if collection is None else by.reach.inside(collection)
+    found = await asyncio.to_thread(pins.pins, by.tenant, inside)
     wrong = await asyncio.to_thread(pins.said_wrong)
-    return [PinOut.of(pin, wrong.get(pin.pin_id, 0)).shown_to(reach) for pin in found]
+    return [PinOut.of(pin, wrong.get(pin.pin_id, 0)).shown_to(by.reach) for pin in found]
 
 
-async def remove_pin(
-    application: Application, pin_id: str, tenant: str | None, reach: Reach = EVERYTHING
-) -> PinOut:
+async def remove_pin(application: Application, pin_id: str, by: By) -> PinOut:
     """Delete a pinned answer of a tenant (None: of any). Raises NotFoundError."""
-    removed = await asyncio.to_thread(application.pinned.pins.remove, pin_id, tenant)
-    return PinOut.of(removed).shown_to(reach)
+    removed = await asyncio.to_thread(application.pinned.pins.remove, pin_id, by.tenant)
+    await _note(application, by, "answer.unpin", removed)
+    return PinOut.of(removed).shown_to(by.reach)
+
+
+async def _note(application: Application, by: By, action: Action, pin: Pin) -> None:
+    deed = Deed(by.actor, pin.tenant, action, f"{pin.collection}/{pin.pin_id}")
+    await asyncio.to_thread(AuditLog(application.state).note, deed)
 
 
 def _approved(

@@ -27,7 +27,7 @@ from retrieval.conversations.kept import KeptTurns
 
 _CHANGE_NO_ANSWER = {
     "data_dir", "state_url", "collection", "ingestion", "store", "budgets", "reuse", "experiment",
-    "distillation", "conversations", "handoff", "server", "log", "tracing",
+    "distillation", "conversations", "handoff", "retention", "server", "log", "tracing",
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from api.model_settings import (
     PriceSettings,
 )
 from api.privacy_settings import PrivacySettings
+from api.retention_settings import RetentionSettings
 from api.setting_groups import (
     COLLECTION_PATTERN,
     AnswerSettings,
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     handoff: HandoffSettings = HandoffSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
     baseline: BaselineSettings = BaselineSettings()
     log: LogSettings = LogSettings()

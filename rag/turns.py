@@ -19,7 +19,8 @@ class Turn:
     names: tuple[str, ...] = ()
 
 
-def mark_of(conversation_id: str) -> str:
-    """What tells conversations apart wherever something of them is kept, and does not name them."""
-    digest = hashlib.sha256(conversation_id.encode("utf-8", "surrogatepass")).hexdigest()
+def mark_of(name: str) -> str:
+    """What tells conversations, or visitors, apart wherever something of them is kept, and does not
+    name them."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return digest[:16]

@@ -142,7 +142,8 @@ class Question:
     may answer, and `max_cost_usd` the most that it may cost, where the asker set them. No kept
     answer is given to one that `is_fresh`, and its answer is not kept. `conversation_id` names what
     it is a part of, empty where nobody told. `turns` are what was asked before it there, oldest
-    first; who asks may give them himself.
+    first; who asks may give them himself. `visitor` is what a web page calls who asks there, empty
+    elsewhere.
     `answer_id` is given by the path, and stands on everything that is recorded of the answer;
     `escalated_from` by who asks a dearer tier, and names the last one that answered before.
     """
@@ -159,6 +160,7 @@ class Question:
     max_cost_usd: Decimal | None = None
     is_fresh: bool = False
     conversation_id: str = field(default="", compare=False)
+    visitor: str = field(default="", compare=False)
     turns: tuple[Turn, ...] = field(default=(), compare=False)
     answer_id: str = field(default="", compare=False)
     escalated_from: Tier | None = field(default=None, compare=False)

@@ -342,7 +342,7 @@ async def test_old_jobs_and_old_failures_are_dropped(
             update(JOBS).where(JOBS.c.id == old.id).values(finished_at=eight_days_ago)
         )
         row = {"collection": "c", "owner": owner, "kind": "documents", "attempts": 1}
-        row |= {"state": "done", "created_at": "2020", "finished_at": "2020"}
+        row |= {"state": "done", "created_at": "2020", "finished_at": datetime.now(UTC).isoformat()}
         rows = [{"id": f"old_{number}", **row} for number in range(MAX_KEPT)]
         connection.execute(insert(JOBS), rows)
     after = make_service(Work())

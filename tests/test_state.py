@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from api.audit.tables import METADATA as AUDIT_METADATA
 from api.cli.config import config
 from api.jobs.tables import JOBS
 from api.jobs.tables import METADATA as JOBS_METADATA
@@ -93,6 +94,7 @@ def differences(engine: Engine) -> list[object]:
             DISTILLING_METADATA,
             CONVERSATIONS_METADATA,
             KEYS_METADATA,
+            AUDIT_METADATA,
             SECRETS_METADATA,
             ASKED_METADATA,
         ]

@@ -44,8 +44,10 @@ def calibrate(
     json: JsonOption = False,
 ) -> None:
     """Fit the confidence of answers, and the routing between tiers, to your own outcomes."""
+    from api.audit.log import Deed, opened_note
     from api.calibrating import write_calibration
     from api.drawing import check_plot
+    from api.keys.key import COMMAND_LINE
     from api.reliability_plot import draw_reliability
     from api.settings import load_settings
 
@@ -66,6 +68,7 @@ def calibrate(
         print_note("nothing was kept: --dry-run was given")
     else:
         path = write_calibration(fitted, settings)
+        opened_note(settings, Deed(COMMAND_LINE, "", "calibration.keep", fitted.record["source"]))
         print_note(f"kept in {path}: a service that runs uses it once it is started again")
 
 

@@ -41,14 +41,19 @@ def forget(
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID…", help="Ids from `rag documents`.")
     ] = None,
+    *,
     conversation: Annotated[
         str | None,
         typer.Option("--conversation", help="Instead, all that was said in a conversation."),
     ] = None,
+    visitor: Annotated[
+        str | None,
+        typer.Option("--visitor", help="Instead, all that a visitor of a web page asked."),
+    ] = None,
     collection: CollectionOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete documents everywhere, or the traces of a conversation, with proof.
+    """Delete documents everywhere, or the words of a conversation or a visitor, with proof.
 
     Unknown documents stop it before anything is deleted.
     """
@@ -56,13 +61,14 @@ def forget(
     from api.settings import load_settings
     from indexing.loading.names import is_there
 
-    if (conversation is None) == (not ids):
-        raise typer.BadParameter("give ids of documents, or --conversation and its id: not both")
+    if [bool(ids), conversation is not None, visitor is not None].count(True) != 1:
+        raise typer.BadParameter(
+            "give ids of documents, or --conversation and its id, or --visitor and its name"
+        )
     settings = load_settings()
-    if conversation is not None:
-        _forget_conversation(settings, conversation, json)
+    if ids is None or not ids:
+        _forget_words(settings, conversation, visitor, json)
         return
-    assert ids is not None
     place = settings.collection if collection is None else collection
     proofs = work_through_door(ctx, settings, lambda door: door.forget(place, ids))
     if json:
@@ -74,13 +80,20 @@ def forget(
             print_note(f"{source} is still there: the next ingestion of it brings it back")
 
 
-def _forget_conversation(settings: Settings, conversation: str, json: bool) -> None:
-    from api.cli.tables import print_forgotten_conversation
-    from api.forgetting import opened_forget_conversation
-    from api.models.conversations import ForgottenConversationOut
+def _forget_words(
+    settings: Settings, conversation: str | None, visitor: str | None, json: bool
+) -> None:
+    from api.cli.tables import print_forgotten_words
+    from api.forgetting import forget_conversation, forget_visitor, opened_forget
+    from api.models.forgotten import ForgottenOut
 
-    proof = ForgottenConversationOut.of(opened_forget_conversation(settings, conversation))
+    if visitor is None:
+        assert conversation is not None
+        of, done = "conversation", opened_forget(settings, forget_conversation, conversation)
+    else:
+        of, done = "visitor", opened_forget(settings, forget_visitor, visitor)
+    proof = ForgottenOut.of(done)
     if json:
         print_json(proof.model_dump(mode="json"))
     else:
-        print_forgotten_conversation(proof)
+        print_forgotten_words(proof, of)

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from api.cli.ask import ask
+from api.cli.audit import audit
 from api.cli.batch import batch
 from api.cli.calibrate import calibrate
 from api.cli.config import config
@@ -81,6 +82,7 @@ def make_app(build: Build) -> typer.Typer:
         ask,
         batch,
         costs,
+        audit,
         serve,
         documents,
         forget,

@@ -51,6 +51,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
+    from api.audit.log import AuditLog
     from api.client import take_or_find
     from api.lock import DataLock
 
@@ -69,6 +70,7 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
             try:
                 check_address(settings.server.host, application)
                 await application.ingestion.mend()
+                AuditLog(application.state).note_experiment(application.settings.experiment.name)
             except RagError:
                 await application.close()
                 raise

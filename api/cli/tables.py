@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.models.answers import AnswerOut
-from api.models.conversations import ForgottenConversationOut
 from api.models.documents import DocumentOut, ForgetOut, ReportOut
+from api.models.forgotten import ForgottenOut
 from api.models.pins import PinOut
 from api.settings import Settings, setting_paths
 from api.tiers import TierState
@@ -142,9 +142,9 @@ def print_forgotten(proofs: Sequence[ForgetOut]) -> None:
     console.print(table)
 
 
-def print_forgotten_conversation(proof: ForgottenConversationOut) -> None:
-    """Where words of a conversation stood, and how many stand there after."""
-    table = Table("of the conversation", "before", "after")
+def print_forgotten_words(proof: ForgottenOut, of: str) -> None:
+    """Where words of a conversation or visitor stood, and how many stand there after."""
+    table = Table(f"of the {of}", "before", "after")
     before, after = proof.before.model_dump(), proof.after.model_dump()
     for name in before:
         table.add_row(Text(name.replace("_", " ")), f"{before[name]:,}", f"{after[name]:,}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, Request
 
+from api.audit.log import AuditLog
+from api.audit.refusals import Refusals
 from api.http import openapi, problems
 from api.http.bodies import BodyLimits
 from api.http.gate import Gate
@@ -18,6 +20,7 @@ from api.keys.rates import Rates
 from api.keys.records import KeyRecords
 from api.routes import (
     answers,
+    audit,
     batches,
     chat,
     conversations,
@@ -31,13 +34,13 @@ from api.routes import (
     page,
     pins,
     search,
+    visitors,
     widget,
 )
 from api.setting_groups import is_loopback
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
-
 
 ROOMS = (
     answers,
@@ -46,11 +49,13 @@ ROOMS = (
     pins,
     handoffs,
     conversations,
+    visitors,
     batches,
     search,
     documents,
     jobs,
     costs,
+    audit,
     dashboard,
     operations,
     page,
@@ -69,6 +74,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.jobs.start()
+        service.sweeper.start()
         yield
         await service.close()
 
@@ -104,6 +110,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
         Gate,
         records=KeyRecords(application.state),
         rates=Rates(None if redis_url is None else redis_url.get_secret_value()),
+        refusals=Refusals(AuditLog(application.state)),
         token=service.token,
         listens_beyond=not is_loopback(settings.host),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 
 from api.http.caller import Caller
 from api.http.service import Service
@@ -25,9 +26,8 @@ async def ask(
     """The answer to a question of this caller, counted. Raises what the path raises."""
     if service.application.settings.log.questions:
         _log.info("question: %r", question.text)
-    answer = await service.application.pipeline.answer(
-        caller.asks(question), max_context_tokens, listener
-    )
+    asked = replace(caller.asks(question), visitor=caller.visitor)
+    answer = await service.application.pipeline.answer(asked, max_context_tokens, listener)
     service.metrics.count_answer(answer)
     return answer
 

@@ -12,11 +12,17 @@ from decimal import Decimal
 
 from fastapi import Request
 
+from api.audit.log import WITHOUT_KEY
 from api.keys.key import Key
 from api.keys.reach import EVERYTHING, NOTHING, Reach
 from api.models.inputs import KEY_HEADER, TENANT_HEADER
 from rag.errors import InputError
 from rag.types import Question
+
+VISITOR_HEADER = "X-Rag-Visitor"
+"""What a page calls its visitor: a random name that it made up and keeps."""
+
+VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -26,7 +32,8 @@ class Caller:
     """The name of a tenant and that of a key, empty where there is none, and what is in reach.
 
     `day_usd` and `month_usd` are walls of the key. A `is_visitor` is somebody on a web page, who is
-    told nothing of the operator's machine and money.
+    told nothing of the operator's machine and money, and `visitor` is what the page calls him,
+    empty where nobody told.
     """
 
     tenant: str
@@ -35,6 +42,12 @@ class Caller:
     day_usd: Decimal | None = None
     month_usd: Decimal | None = None
     is_visitor: bool = False
+    visitor: str = ""
+
+    @property
+    def actor(self) -> str:
+        """What the audit log calls him."""
+        return self.key or WITHOUT_KEY
 
     @property
     def is_operator(self) -> bool:
@@ -63,7 +76,7 @@ ANYBODY = Caller("", "", NOTHING)
 """Who showed no key where none is needed."""
 
 
-def caller_with(key: Key) -> Caller:
+def caller_with(key: Key, visitor: str = "") -> Caller:
     """Who shows this key. A key of the operator with the scope admin is for everything."""
     is_operator = not key.tenant and "admin" in key.scopes
     return Caller(
@@ -73,12 +86,25 @@ def caller_with(key: Key) -> Caller:
         day_usd=key.day_usd,
         month_usd=key.month_usd,
         is_visitor=key.is_publishable,
+        visitor=visitor,
     )
 
 
 def caller_on_trust(request: Request) -> Caller:
     """Who the headers say that it is. Raises InputError for what cannot be a name."""
-    return Caller(_named(request, TENANT_HEADER), _named(request, KEY_HEADER), EVERYTHING)
+    tenant, key = _named(request, TENANT_HEADER), _named(request, KEY_HEADER)
+    return Caller(tenant, key, EVERYTHING, visitor=visitor_of(request))
+
+
+def visitor_of(request: Request) -> str:
+    """What a page calls its visitor; empty where none does. Raises InputError."""
+    visitor = request.headers.get(VISITOR_HEADER, "")
+    if visitor and not VISITOR.fullmatch(visitor):
+        raise InputError(
+            f"the header {VISITOR_HEADER} is {visitor[:60]!a}: give 8 to 64 letters, digits, "
+            "dashes and underscores, made up at random"
+        )
+    return visitor
 
 
 def caller_of(request: Request) -> Caller:

@@ -17,7 +17,15 @@ from fastapi import HTTPException, Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.caller import ANYBODY, Caller, caller_on_trust, caller_with
+from api.audit.refusals import Refusals
+from api.http.caller import (
+    ANYBODY,
+    VISITOR_HEADER,
+    Caller,
+    caller_on_trust,
+    caller_with,
+    visitor_of,
+)
 from api.http.openai_errors import refused
 from api.http.problems import TOLD
 from api.http.request_ids import REQUEST_ID_HEADER
@@ -25,12 +33,8 @@ from api.http.rights import OPERATORS, QUESTIONS, Right, right_of
 from api.keys.key import Key
 from api.keys.rates import Rates, Visit
 from api.keys.records import KeyRecords
-from rag.errors import AccessError, InputError, KeyRefusedError, StateError
+from rag.errors import AccessError, KeyRefusedError, StateError
 
-VISITOR_HEADER = "X-Rag-Visitor"
-"""What a page calls its visitor: a random name that it made up and keeps."""
-
-_VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": f"authorization, content-type, {VISITOR_HEADER.lower()}",
@@ -50,12 +54,14 @@ class Gate:
         *,
         records: KeyRecords,
         rates: Rates,
+        refusals: Refusals,
         token: str | None,
         listens_beyond: bool,
     ) -> None:
         self._app = app
         self._records = records
         self._rates = rates
+        self._refusals = refusals
         self._token = token
         self._listens_beyond = listens_beyond
 
@@ -118,10 +124,15 @@ class Gate:
                 "the key is not valid: it is wrong, has expired or was revoked; `rag keys list` "
                 "shows which there are"
             )
-        caller = caller_with(key)
-        _check_right(caller, key, right)
+        caller = caller_with(key, visitor_of(request))
+        try:
+            _check_right(caller, key, right)
+        except AccessError:
+            if right.is_administration:
+                self._refusals.note(key, f"{request.method} {right.path}")
+            raise
         _check_origin(key, page, request.headers)
-        self._rates.take(key, _visit(request, right))
+        self._rates.take(key, _visit(request, caller, right))
         return caller
 
     def _asks_for_keys(self) -> bool:
@@ -186,15 +197,9 @@ def _wrong_page(page: str) -> AccessError:
     )
 
 
-def _visit(request: Request, right: Right) -> Visit:
-    visitor = request.headers.get(VISITOR_HEADER, "")
-    if visitor and not _VISITOR.fullmatch(visitor):
-        raise InputError(
-            f"the header {VISITOR_HEADER} is {visitor[:60]!a}: give 8 to 64 letters, digits, "
-            "dashes and underscores, made up at random"
-        )
+def _visit(request: Request, caller: Caller, right: Right) -> Visit:
     address = request.client.host if request.client is not None else ""
-    return Visit(visitor, address, is_question=right.path in QUESTIONS)
+    return Visit(caller.visitor, address, is_question=right.path in QUESTIONS)
 
 
 def _refusal(request: Request, error: Exception) -> Response:

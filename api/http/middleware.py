@@ -1,8 +1,8 @@
 """What happens to every request before and after its route, as one plain ASGI layer.
 
 Gives it an id, refuses foreign names and bodies that are too large, adds security headers, turns
-the unexpected into a problem document, writes one log line, and counts. Never logs a query, a body
-or a header.
+the unexpected into a problem document, writes one log line, and counts. Never logs a query, a body,
+a header, or an id of people.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from api.http.metrics import Metrics
 from api.http.openai_errors import refused
 from api.http.problems import internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
+from api.http.rights import OF_PEOPLE
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -71,13 +72,13 @@ class Doorkeeper:
         except ClientLeftError:
             sender.status = CLIENT_LEFT
         except Exception:
-            _log.exception("unexpected error in %s %s", scope["method"], scope["path"])
+            _log.exception("unexpected error in %s %s", scope["method"], _shown(scope))
             if sender.status is None:
                 await problem_response(internal_problem())(scope, receive, sender)
         finally:
             status = sender.status or CLIENT_LEFT
             ms = (time.perf_counter() - started) * 1000
-            _log.info("%s %s %d %.1f ms", scope["method"], _printable(scope["path"]), status, ms)
+            _log.info("%s %s %d %.1f ms", scope["method"], _shown(scope), status, ms)
             self._metrics.count_request(_route(scope), _method(scope), status)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,6 +134,8 @@ def _method(scope: Scope) -> str:
     return method if method in METHODS else "other"
 
 
-def _printable(path: str) -> str:
-    """The path in one line, whatever it holds."""
+def _shown(scope: Scope) -> str:
+    """The path in one line, whatever it holds; its pattern, where it names people."""
+    route = _route(scope)
+    path: str = route if route in OF_PEOPLE else scope["path"]
     return path.encode("unicode_escape").decode("ascii")[:300]

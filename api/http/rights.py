@@ -44,6 +44,8 @@ RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
     ("GET", "/v1/jobs/{job_id}"): _INGEST,
     ("DELETE", "/v1/jobs/{job_id}"): _INGEST,
     ("POST", "/v1/jobs/{job_id}/retry"): _INGEST,
+    ("DELETE", "/v1/visitors/{visitor}"): _ADMIN,
+    ("GET", "/v1/audit"): _ADMIN,
     ("GET", "/v1/costs"): _ADMIN,
     ("GET", "/v1/dashboard"): _ADMIN,
     ("DELETE", "/v1/questions"): _ADMIN,
@@ -56,6 +58,9 @@ RIGHTS: Mapping[tuple[str, str], tuple[Scope, ...] | None] = {
 
 OPERATORS = frozenset({"/metrics"})
 """What tells of all tenants at once: for the operator's admin keys alone."""
+
+OF_PEOPLE = frozenset({"/v1/conversations/{conversation_id:path}", "/v1/visitors/{visitor}"})
+"""Where the path names a person or what they said: no log repeats it."""
 
 QUESTIONS = frozenset({"/v1/answers", "/v1/chat/completions"})
 """What counts as a question of a visitor's day."""
@@ -75,6 +80,11 @@ class Right:
 
     path: str
     scopes: tuple[Scope, ...] | None
+
+    @property
+    def is_administration(self) -> bool:
+        """Whether no scope but admin opens it."""
+        return self.scopes == _ADMIN
 
 
 def right_of(method: str, path: str) -> Right:

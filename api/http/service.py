@@ -19,6 +19,7 @@ from api.http.problems import MEDIA_TYPE
 from api.ingesting import carry_out
 from api.jobs.runner import Jobs
 from api.models.output import Output, ProblemOut
+from api.retention import Sweeper
 from generation.overview.asked import AskedQuestions
 
 if TYPE_CHECKING:
@@ -34,14 +35,16 @@ class Service:
 
     application: Application
     jobs: Jobs
+    sweeper: Sweeper
     admission: Admission
     places: Places
     metrics: Metrics
     token: str | None
 
     async def close(self) -> None:
-        """Stop the jobs, then close the application."""
+        """Stop what runs beside the questions, then close the application."""
         await self.jobs.close()
+        await self.sweeper.close()
         await self.application.close()
 
 
@@ -50,13 +53,21 @@ def make_service(application: Application, token: str | None) -> Service:
     if not application.settings.dashboard.keep_questions:
         AskedQuestions(application.state).forget_all()
     work = partial(carry_out, application)
-    jobs = Jobs(application.state, work, application.settings.data_dir)
+    settings = application.settings
+    jobs = Jobs(
+        application.state,
+        work,
+        settings.data_dir,
+        keep_days=settings.retention.job_days,
+        keep_failed_days=settings.retention.failed_days,
+    )
 
     return Service(
         application=application,
         jobs=jobs,
-        admission=Admission(application.settings.server.max_concurrent_answers),
-        places=Places(application.settings.server.cores or _own_cores()),
+        sweeper=Sweeper(settings, application.state),
+        admission=Admission(settings.server.max_concurrent_answers),
+        places=Places(settings.server.cores or _own_cores()),
         metrics=Metrics(gauges_of(application, jobs)),
         token=token,
     )

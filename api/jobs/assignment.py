@@ -23,7 +23,8 @@ class Assignment(BaseModel):
     """Texts, uploaded files, or places to ingest into a collection: one of the three.
 
     Texts have their ids. Places are absolute paths, globs and URLs. Files lie under their names in
-    `folder`, which is one in the folder of uploads.
+    `folder`, which is one in the folder of uploads. `actor` is who the audit log calls whoever
+    wants what is gone removed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +35,7 @@ class Assignment(BaseModel):
     folder: str = ""
     files: tuple[str, ...] = ()
     sync: bool = False
+    actor: str = ""
     dry_run: bool = False
 
     @classmethod

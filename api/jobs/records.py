@@ -37,7 +37,6 @@ from rag.errors import ConflictError, NotFoundError, OverloadedError
 MAX_WAITING = 32
 MAX_KEPT = 1_000
 MAX_ATTEMPTS = 3
-KEEP_FAILED = timedelta(days=7)
 RETRY_AFTER_S = 5.0
 GAVE_UP = (
     f"the service went down {MAX_ATTEMPTS} times while it ran this job: "
@@ -63,10 +62,17 @@ class Claimed:
 
 
 class JobRecords:
-    """The jobs in a state, for the service called `owner`."""
+    """The jobs in a state, for the service called `owner`.
 
-    def __init__(self, engine: Engine, owner: str) -> None:
+    A finished job is kept for `keep_days`, and what failed in it for `keep_failed_days`.
+    """
+
+    def __init__(
+        self, engine: Engine, owner: str, *, keep_days: float = 90, keep_failed_days: float = 7
+    ) -> None:
         self._engine = engine
+        self._keep = timedelta(days=keep_days)
+        self._keep_failed = timedelta(days=keep_failed_days)
         self._own = JOBS.c.owner == owner
         self._owner = owner
 
@@ -205,11 +211,12 @@ class JobRecords:
         return {one.folder: one.files for one in kept if one is not None}
 
     def drop_old(self) -> list[Assignment]:
-        """Drop the oldest finished jobs, and what failed long ago; gives what was kept of them."""
+        """Drop old finished jobs and what failed long ago; gives what was kept of them."""
         newest = select(JOBS.c.id).where(self._own, _FINISHED)
         newest = newest.order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(MAX_KEPT)
-        is_old = and_(self._own, _FINISHED, JOBS.c.id.not_in(newest))
-        is_stale = and_(self._own, _FINISHED, JOBS.c.finished_at < _now(-KEEP_FAILED))
+        is_past = or_(JOBS.c.id.not_in(newest), JOBS.c.finished_at < _now(-self._keep))
+        is_old = and_(self._own, _FINISHED, is_past)
+        is_stale = and_(self._own, _FINISHED, JOBS.c.finished_at < _now(-self._keep_failed))
         dropped = select(JOBS.c.payload).where(or_(is_old, is_stale), JOBS.c.payload.is_not(None))
         with self._engine.begin() as connection:
             payloads = list(connection.scalars(dropped))

@@ -38,10 +38,23 @@ _log = logging.getLogger(__name__)
 
 
 class Jobs:
-    """The jobs of the service over `data_dir`, which it alone holds; `work` does them."""
+    """The jobs of the service over `data_dir`, which it alone holds; `work` does them.
 
-    def __init__(self, engine: Engine, work: Work, data_dir: Path) -> None:
-        self._records = JobRecords(engine, service_id(data_dir))
+    For how many days finished ones are kept, and what failed in them, is as `JobRecords` has it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        work: Work,
+        data_dir: Path,
+        *,
+        keep_days: float = 90,
+        keep_failed_days: float = 7,
+    ) -> None:
+        self._records = JobRecords(
+            engine, service_id(data_dir), keep_days=keep_days, keep_failed_days=keep_failed_days
+        )
         self._work = work
         self._uploads = data_dir / FOLDER
         self._progress: dict[str, Progress] = {}

@@ -15,8 +15,8 @@ Scope = Literal["ask", "publish", "ingest", "admin"]
 """What a key may do: `ask` questions; ask them from web pages, where everybody can read the key
 (`publish`); `ingest` and delete documents; all of that and look at costs (`admin`)."""
 
-RESERVED = "command-line"
-"""What the ledger calls the command line."""
+COMMAND_LINE = "command-line"
+"""What the ledger and the audit log call the command line, instead of a key."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RANGES = {
@@ -86,8 +86,10 @@ def _check_names(key: Key) -> None:
                     f"the {what} is {one[:60]!a}: give 1 to 100 letters, digits, dots, dashes and "
                     "underscores, the first a letter or a digit"
                 )
-    if key.name == RESERVED:
-        raise InputError(f"{RESERVED!r} is what the ledger calls the command line: choose another")
+    if key.name == COMMAND_LINE:
+        raise InputError(
+            f"{COMMAND_LINE!r} is what the ledger calls the command line: choose another"
+        )
     for origin in key.origins:
         _check_origin(origin)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, ColumnElement, true
 
+from api.keys.key import COMMAND_LINE
 from rag.errors import AccessError
 
 SEPARATOR = ":"
@@ -79,5 +80,26 @@ class Reach:
         return ", ".join(repr(name) for name in self.collections or ()) or "of nobody"
 
 
+def tenant_of(inside: str) -> tuple[str, str]:
+    """Whose a collection is, by its name inside, and what its tenant calls it."""
+    tenant, _, name = inside.rpartition(SEPARATOR)
+    return tenant, name
+
+
 EVERYTHING = Reach(None)
 NOTHING = Reach("", ())
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who administers: the name that the audit log has, and what is theirs to change.
+
+    That is what is of `tenant`, None being any, within `reach`.
+    """
+
+    actor: str
+    tenant: str | None
+    reach: Reach
+
+
+BY_COMMAND_LINE = By(COMMAND_LINE, None, EVERYTHING)

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Row, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from api.keys.key import KeptKey, Key, check_key
+from api.audit.log import Deed, note
+from api.keys.key import COMMAND_LINE, KeptKey, Key, check_key
 from api.keys.tables import KEYS
 from api.keys.tokens import PUBLISHABLE, SECRET, hash_of, hint_of, make_token
 from rag.errors import ConflictError, NotFoundError
@@ -23,7 +24,10 @@ def utc_now() -> datetime:
 
 
 class KeyRecords:
-    """The keys in the tables of `engine`. Its methods raise StateError."""
+    """The keys in the tables of `engine`, which the command line makes and revokes.
+
+    Its methods raise StateError.
+    """
 
     def __init__(self, engine: Engine, now: Callable[[], datetime] = utc_now) -> None:
         self._engine = engine
@@ -46,6 +50,7 @@ class KeyRecords:
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(KEYS).values(row))
+                note(connection, Deed(COMMAND_LINE, key.tenant, "key.create", key.name))
         except IntegrityError:
             raise ConflictError(
                 f"there is or was a key named {key.name!r}, and the ledger tells keys apart by "
@@ -70,9 +75,11 @@ class KeyRecords:
         named = KEYS.c.name == name
         changed = update(KEYS).where(named, KEYS.c.revoked_at.is_(None))
         with self._engine.begin() as connection:
-            if connection.scalar(select(KEYS.c.name).where(named)) is None:
+            tenant = connection.scalar(select(KEYS.c.tenant).where(named))
+            if tenant is None:
                 raise NotFoundError(f"there is no key {name[:100]!r}: `rag keys list` shows all")
-            connection.execute(changed.values(revoked_at=_text(self._now())))
+            if connection.execute(changed.values(revoked_at=_text(self._now()))).rowcount:
+                note(connection, Deed(COMMAND_LINE, tenant, "key.revoke", name))
 
     def find(self, token: str) -> Key | None:
         """The key of a token; None for one that is wrong, has expired or was revoked."""

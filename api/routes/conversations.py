@@ -10,14 +10,15 @@ from fastapi import APIRouter, Path, Request, Response
 from api.forgetting import forget_conversation
 from api.http.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.models.conversations import ForgottenConversationOut
+from api.keys.reach import By
+from api.models.forgotten import ForgottenOut
 
 router = APIRouter(tags=["answers"])
 
 
 @router.delete(
     "/v1/conversations/{conversation_id:path}",
-    response_model=ForgottenConversationOut,
+    response_model=ForgottenOut,
     responses=problem_docs(400, 401, 403, 422, 429, 503),
 )
 async def delete_conversation(
@@ -28,11 +29,7 @@ async def delete_conversation(
     Words in collections that are out of the caller's reach stay.
     """
     caller = caller_of(request)
-    proof = await asyncio.to_thread(
-        forget_conversation,
-        service.application.state,
-        conversation_id,
-        caller.tenant,
-        caller.reach,
-    )
-    return json_response(ForgottenConversationOut.of(proof))
+    by = By(caller.actor, caller.tenant, caller.reach)
+    state = service.application.state
+    proof = await asyncio.to_thread(forget_conversation, state, conversation_id, by)
+    return json_response(ForgottenOut.of(proof))

@@ -124,7 +124,8 @@ async def forget_document(
 ) -> Response:
     """Delete a document everywhere, with proof: what was there before, and what is after."""
     inside = _inside(collection, request, service)
-    reports = await ingesting.forget_documents(service.application, inside, [document_id])
+    actor = caller_of(request).actor
+    reports = await ingesting.forget_documents(service.application, inside, [document_id], actor)
     return json_response(ForgetOut.of(reports[0]))
 
 
@@ -139,8 +140,9 @@ async def _submit(asked: DocumentsIn, request: Request, service: Service) -> Job
     if asked.paths is not None:
         _check_token(request, service)
     collection = _inside(asked.collection, request, service)
+    actor = caller_of(request).actor
     return await service.jobs.submit(
-        await asyncio.to_thread(ingesting.assignment_of, asked, collection)
+        await asyncio.to_thread(ingesting.assignment_of, asked, collection, actor)
     )
 
 

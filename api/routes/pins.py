@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 
 from api.http.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
+from api.keys.reach import By
 from api.models.inputs import check_collection
 from api.models.pins import PinIn, PinOut, PinsOut
 from api.pinning import list_pins, pin_answer, remove_pin
@@ -29,8 +30,8 @@ PinIdPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
     """Pin an answer to a question: one that is kept, corrected or not, or one of your own."""
     caller = caller_of(request)
-    tenant, reach = caller.tenant or None, caller.reach
-    return json_response(await pin_answer(service.application, asked, tenant, reach), 201)
+    by = By(caller.actor, caller.tenant or None, caller.reach)
+    return json_response(await pin_answer(service.application, asked, by), 201)
 
 
 @router.get("/v1/pins", response_model=PinsOut, responses=problem_docs(401, 403, 422, 429, 503))
@@ -39,8 +40,8 @@ async def pins(
 ) -> Response:
     """The pinned answers, those that have expired included, each with the reason."""
     caller = caller_of(request)
-    tenant, reach = caller.tenant or None, caller.reach
-    found = await list_pins(service.application, collection, tenant, reach)
+    by = By(caller.actor, caller.tenant or None, caller.reach)
+    found = await list_pins(service.application, collection, by)
     return json_response(PinsOut(pins=found))
 
 
@@ -52,5 +53,5 @@ async def pins(
 async def unpin(pin_id: PinIdPath, request: Request, service: ServiceDep) -> Response:
     """Delete a pinned answer; gives what it was."""
     caller = caller_of(request)
-    tenant, reach = caller.tenant or None, caller.reach
-    return json_response(await remove_pin(service.application, pin_id, tenant, reach))
+    by = By(caller.actor, caller.tenant or None, caller.reach)
+    return json_response(await remove_pin(service.application, pin_id, by))

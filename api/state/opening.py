@@ -20,7 +20,7 @@ from api.state.failures import map_failures
 from rag.errors import MissingExtraError, SettingsError
 
 FILE = "state.sqlite"
-HEAD = "0015"
+HEAD = "0016"
 """The version of the tables that this code works with: its newest migration."""
 
 POSTGRES_INSTALL = "pip install 'thrifty-rag[postgres]'"

@@ -35,8 +35,6 @@ from rag.errors import (
 )
 from rag.types import Answer, Question
 
-KEPT_DAYS = 30
-"""How long the answers of a batch that has ended are kept."""
 _AT_ONCE = 16  # questions that are prepared at the same time
 
 Turn = Callable[[str], AbstractAsyncContextManager[None]]
@@ -65,8 +63,9 @@ class BatchState:
 class QuestionBatches:
     """Takes batches and collects them, one step at a time.
 
-    `open_asking` gives the endpoint, and raises where no batch can be sent. `turn` takes the name
-    of a turn, and waits until no other process has it.
+    `open_asking` gives the endpoint, and raises where no batch can be sent. A batch to which
+    nothing happens for `keep_days` is forgotten. `turn` takes the name of a turn, and waits until
+    no other process has it.
     """
 
     def __init__(
@@ -77,6 +76,7 @@ class QuestionBatches:
         open_asking: Callable[[], BatchAsking],
         collecting: Collecting,
         records: BatchRecords,
+        keep_days: float,
         turn: Turn = lambda _: nullcontext(),
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -85,6 +85,7 @@ class QuestionBatches:
         self._open_asking = open_asking
         self._collecting = collecting
         self._records = records
+        self._keep = timedelta(days=keep_days)
         self._turn = turn
         self._now = now
         self._step = asyncio.Lock()
@@ -101,8 +102,7 @@ class QuestionBatches:
         """
         batch_id = batch_id_of(questions)
         async with self._step, self._turn(f"batch {batch_id}"):
-            kept_since = self._now() - timedelta(days=KEPT_DAYS)
-            await asyncio.to_thread(self._records.delete_ended, kept_since)
+            await asyncio.to_thread(self._records.delete_old, self._now() - self._keep)
             record = await asyncio.to_thread(self._records.find, batch_id)
             if record is not None and record.state != "reserving":
                 return _state_of(record)

@@ -121,11 +121,11 @@ class BatchRecords:
         with self._engine.begin() as connection:
             _delete(connection, batch_id)
 
-    def delete_ended(self, before: datetime) -> None:
-        """Forget the batches that had ended by then."""
+    def delete_old(self, before: datetime) -> int:
+        """Forget the batches to which nothing has happened since then; gives how many."""
         is_old = BATCHES.c.changed_at < before.isoformat(timespec="microseconds")
         with self._engine.begin() as connection:
-            connection.execute(delete(BATCHES).where(BATCHES.c.state == "ended", is_old))
+            return connection.execute(delete(BATCHES).where(is_old)).rowcount
 
     def reserved(self, answer_ids: Sequence[str]) -> dict[str, LedgerLine]:
         """By answer, what stands for the call that is reserved for it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import (
     Column,
@@ -60,6 +61,12 @@ class Corrections:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def delete_older(self, before: datetime) -> int:
+        """Delete those that were made before; gives how many."""
+        at = before.isoformat(timespec="microseconds")
+        with self._engine.begin() as connection:
+            return connection.execute(delete(CORRECTIONS).where(CORRECTIONS.c.at < at)).rowcount
 
     def delete_made_from(self, collection: str, document_ids: Sequence[str]) -> int:
         """Delete the corrections of answers that cite one of these documents; gives how many."""

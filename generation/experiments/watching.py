@@ -21,11 +21,16 @@ from rag.types import Question
 LOOK_EVERY = 50
 """Questions, of this process, after which the experiment is looked at again."""
 
+OnStop = Callable[[str], None]
+
 _log = logging.getLogger(__name__)
 
 
 class ExperimentWatch:
-    """Looks at an experiment in the state of `engine`. Its methods raise StateError."""
+    """Looks at an experiment in the state of `engine`; `on_stop` is told of each arm it stops.
+
+    Its methods raise StateError.
+    """
 
     def __init__(
         self,
@@ -33,12 +38,14 @@ class ExperimentWatch:
         experiment: Experiment,
         rules: Rules,
         now: Callable[[], datetime] = utc_now,
+        on_stop: OnStop = lambda arm: None,
     ) -> None:
         self._engine = engine
         self._experiment = experiment
         self._rules = rules
         self._stopped = StoppedArms(engine, now)
         self._now = now
+        self._on_stop = on_stop
 
     def results(self) -> list[ArmResult]:
         """How each arm stands, in their order; changes nothing."""
@@ -60,6 +67,7 @@ class ExperimentWatch:
         was_running = self._stopped.stop(name, arm, result.says)
         if was_running:
             _log.warning("the arm %s of experiment %s was stopped: %s", arm, name, result.says)
+            self._on_stop(arm)
         return was_running
 
 

@@ -89,6 +89,7 @@ class SqlLedger:
             "conversation": mark_of(question.conversation_id) if question.conversation_id else None,
             "cited": answer.citations[0].document_id if answer.citations else None,
             "markers": json.dumps({one.marker: one.document_id for one in answer.citations}),
+            "visitor": mark_of(question.visitor) if question.visitor else None,
         }
         await asyncio.wrap_future(self._submit(_Entry(Batch(answers=[row]))))
 

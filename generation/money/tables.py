@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 METADATA = MetaData()
@@ -98,6 +99,7 @@ ANSWERS = Table(
     Column("conversation", String),  # a hash of its id; null outside conversations
     Column("cited", String),  # the document that it cites first
     Column("markers", Text),  # of its citations, each with its document, as JSON
+    Column("visitor", String),  # a hash of what a web page calls its visitor; null elsewhere
     # holds all that the dashboard sums, so that it need not read the rows, which are long
     Index(
         "answers_over_time",
@@ -105,4 +107,10 @@ ANSWERS = Table(
         *("spent_pico_usd", "baseline_pico_usd", "answer_id"),
     ),
     Index("answers_by_arm", "arm"),
+    Index(
+        "answers_by_visitor",
+        "visitor",
+        sqlite_where=text("visitor IS NOT NULL"),
+        postgresql_where=text("visitor IS NOT NULL"),
+    ),
 )

@@ -152,6 +152,12 @@ class Entries:
             last = max(surplus, self._since())
             connection.execute(delete(KEPT_ANSWERS).where(columns.kept_at <= last))
 
+    def prune(self) -> int:
+        """Delete what is too old to be given; gives how many answers."""
+        with self._engine.begin() as connection:
+            gone = delete(KEPT_ANSWERS).where(KEPT_ANSWERS.c.kept_at < self._since())
+            return connection.execute(gone).rowcount
+
     def renew(self, entry: Entry, changes: int) -> None:
         """After so many changes of its collection, an entry rests on what is still found there."""
         renewed = update(KEPT_ANSWERS).where(KEPT_ANSWERS.c.entry_id == entry.entry_id)

@@ -59,6 +59,12 @@ def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(make_app(fake_application), arguments)  # type: ignore[arg-type]
 
 
+def audited() -> list[tuple[str, str, str]]:
+    """Actor, action and object of each entry of the audit log."""
+    entries = json.loads(invoke("audit", "--json").stdout)
+    return [(one["actor"], one["action"], one["object"]) for one in entries]
+
+
 def test_confidence_means_more_afterwards_and_is_kept() -> None:
     result = invoke("calibrate", written(outcomes()), "--plot", "plot.svg", "--json")
     assert result.exit_code == 0, result.output
@@ -75,6 +81,7 @@ def test_confidence_means_more_afterwards_and_is_kept() -> None:
     assert low < 0.3
     record = read_calibration(Settings().data_dir) or {}
     assert record["source"] == "outcomes.jsonl"
+    assert audited() == [("command-line", "calibration.keep", "outcomes.jsonl")]
     assert 0.3 < record["traits"]["local"]["sharpness"] <= 1
 
 
@@ -112,6 +119,7 @@ def test_a_dry_run_keeps_nothing() -> None:
     assert result.exit_code == 0, result.output
     assert "ECE before" in result.stdout
     assert read_calibration(Settings().data_dir) is None
+    assert audited() == []
 
 
 def test_a_tier_with_too_little_is_refused_and_the_others_are_fitted() -> None:

@@ -196,3 +196,17 @@ def test_answers_do_not_wait_for_acknowledgements(place: Path) -> None:
             assert client.post("/v1/answers", json={"question": "refunds"}).status_code == 200
             seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.04  # the delayed acknowledgement of Linux
+
+
+def test_the_audit_log_has_what_the_service_was_told(place: Path) -> None:
+    settings = '[experiment]\nname = "short"\n[experiment.arms.few]\nshare = 0.5\n'
+    (place / "rag.toml").write_text(settings + "set = { context = { max_tokens = 100 } }\n")
+    with serving():
+        assert rag("ingest", "docs").returncode == 0
+        [document] = json.loads(rag("documents", "--json").stdout)
+        assert rag("forget", document["document_id"]).returncode == 0
+        found = json.loads(rag("audit", "--json").stdout)
+    assert [(one["actor"], one["action"], one["object"]) for one in found] == [
+        ("command-line", "document.forget", f"default/{document['document_id']}"),
+        ("(settings)", "experiment.start", "short"),
+    ]

@@ -38,7 +38,7 @@ async def service(application: FakeApplication, make_client: MakeClient) -> http
 def example(path: str) -> str:
     return path.replace("{document_id:path}", "refunds").replace("{job_id}", "job_1").replace(
         "{batch_id}", "batch_1"
-    ).replace("{model}", "default")  # fmt: skip
+    ).replace("{model}", "default").replace("{visitor}", "abcd1234")  # fmt: skip
 
 
 def test_every_route_stands_in_the_table_and_nothing_else() -> None:

@@ -53,7 +53,8 @@ class World:
         assert job["state"] == "done"
         self.jobs[tenant] = job["id"]
         asked = {"question": SECRETS[tenant], "collection": "help", "conversation_id": "talk"}
-        answer = (await self.call("POST", "/v1/answers", name, json=asked)).json()
+        visitor = {"x-rag-visitor": "visitor1"}
+        answer = (await self.call("POST", "/v1/answers", name, json=asked, **visitor)).json()
         assert answer["status"] == "answered"
         self.answers[tenant] = answer["id"]
 
@@ -101,6 +102,8 @@ def attempts(world: World, victim: str) -> dict[tuple[str, str], list[tuple[str,
         ("POST", "/v1/jobs/{job_id}/retry"): [(f"/v1/jobs/{job}/retry", None)],
         ("DELETE", "/v1/conversations/{conversation_id:path}"): [
             (f"/v1/conversations/{one}", None) for one in ("talk", f"{victim}:talk")],
+        ("DELETE", "/v1/visitors/{visitor}"): [("/v1/visitors/visitor1", None)],
+        ("GET", "/v1/audit"): [("", None), ("/v1/audit?since=2026-01-01", None)],
         ("POST", "/v1/feedback"): [("", {"answer_id": answer, "verdict": "wrong"})],
         ("GET", "/v1/costs"): [(f"/v1/costs?by={by}", None)
                                for by in ("key", "tenant", "collection", "day")],
@@ -212,6 +215,32 @@ async def test_another_tenants_conversation_never_was(world: World) -> None:
     assert other_collection["answers_unlinked"] == 0
     for name in ("bolt", "root"):
         assert (await world.call("DELETE", path("talk"), name)).json()["answers_unlinked"] == 1
+
+
+async def test_another_tenants_visitor_never_was(world: World) -> None:
+    assert (await world.call("DELETE", "/v1/visitors/visitor1", "desk")).status_code == 403
+    told = [(await world.call("DELETE", "/v1/visitors/visitor1", name)).json()["answers_unlinked"]
+            for name in ("acme", "acme", "bolt", "root", "root")]  # fmt: skip
+    assert told == [1, 0, 1, 1, 0]
+
+
+async def test_the_audit_log_is_that_of_the_tenant(world: World) -> None:
+    assert (await world.call("GET", "/v1/audit", "desk")).status_code == 403
+    for name in ("acme", "bolt"):
+        gone = await world.call("DELETE", "/v1/documents/secret?collection=help", name)
+        assert gone.status_code == 200
+        await world.call("DELETE", "/v1/visitors/visitor1", name)
+    own = (await world.call("GET", "/v1/audit", "acme")).json()["entries"]
+    deeds = [(one["actor"], one["action"], one["object"]) for one in own]
+    words = "turns: 0, kept answers: 0, lessons: 0, answers: 1"
+    assert deeds[:2] == [
+        ("acme", "visitor.forget", words),
+        ("acme", "document.forget", "help/secret"),
+    ]
+    assert {one["tenant"] for one in own} == {"acme"}
+    every = (await world.call("GET", "/v1/audit", "root")).json()["entries"]
+    assert {one["tenant"] for one in every} == {"acme", "bolt", ""}
+    assert "visitor1" not in str(every)
 
 
 async def test_a_tenant_sees_its_own_under_the_names_that_it_gave(world: World) -> None:

@@ -28,12 +28,14 @@ class Shop:
 
     def key(self, name: str, *arguments: str) -> str:
         """A publishable key for the page."""
-        command = ["keys", "create", name, "--scope", "publish", "--json", *arguments]
-        done = subprocess.run(
-            [RAG, *command], env=self.service.environment, capture_output=True, check=True
-        )
-        made: dict[str, str] = json.loads(done.stdout)
+        made: dict[str, str] = self.told("keys", "create", name, "--scope", "publish", *arguments)
         return made["key"]
+
+    def told(self, *arguments: str) -> Any:
+        """What `rag` says to these arguments, as JSON."""
+        command, environment = [RAG, *arguments, "--json"], self.service.environment
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        return json.loads(done.stdout)
 
     def open(self, page: Any, key: str) -> None:
         """Load the page with this key in its tag, and open the chat."""
@@ -99,6 +101,17 @@ def test_one_visitor_is_told_to_wait_and_another_is_not(
     shop.open(other, key)
     assert QUOTED in ask(other, QUESTION).inner_text()
     context.close()
+
+
+def test_a_visitor_can_tell_the_name_by_which_all_is_forgotten(page: Any, shop: Shop) -> None:
+    shop.open(page, shop.key("shop", "--origin", shop.origin))
+    ask(page, QUESTION)
+    name = page.locator(CHAT).evaluate("chat => chat.visitor")
+    assert len(name) == 32
+    proof = shop.told("forget", "--visitor", name)
+    assert proof["before"]["turns"] == 1
+    assert set(proof["after"].values()) == {0}
+    assert proof["answers_unlinked"] == 1
 
 
 def test_without_its_key_nobody_gets_in_and_the_command_line_does(shop: Shop) -> None:

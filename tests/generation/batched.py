@@ -44,6 +44,7 @@ from rag.types import Citation, Context, Generation, Hit, Question
 TEXT = "# Refunds\n\nA refund takes five business days and goes to the card that paid.\n"
 SENTENCE = "A refund takes five business days and goes to the card that paid."
 SURE, UNSURE = "How long does a refund take, surely?", "When do I see my money again?"
+KEEP_DAYS = 30
 TRUE = f"{SENTENCE[:-1]} [1]."
 USAGE = {"prompt_tokens": 301, "completion_tokens": 21, "total_tokens": 322}
 PRICES = """
@@ -156,6 +157,7 @@ class Asked:
                 abstain_below=0.2,
             ),
             records=records,
+            keep_days=KEEP_DAYS,
             choosing=BatchChoosing(self.policy, made_chances(), abstain_below=0.2),
             now=self.now,
         )

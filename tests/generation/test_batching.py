@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from batch_server import batch_server
 from batched import (
+    KEEP_DAYS,
     SENTENCE,
     SURE,
     TRUE,
@@ -25,7 +26,7 @@ from priced import check_sums, lines_of, reservations_of
 from sqlalchemy import Engine, select, text
 from starlette.responses import JSONResponse
 
-from generation.batching.batches import KEPT_DAYS
+from generation.batching.records import BatchRecords
 from generation.money.budgets import Walls
 from generation.money.ledger import utc_now
 from generation.money.tables import ANSWERS
@@ -391,9 +392,18 @@ async def test_nor_when_it_goes_after_the_answers_came(asked: Asked) -> None:
     assert "business days" not in kept(asked.engine)
 
 
+async def test_one_that_never_ended_is_forgotten_too(asked: Asked) -> None:
+    taken = await asked.open().submit(questions(UNSURE))
+    assert taken.waiting == 1
+    records = BatchRecords(asked.engine)
+    assert records.delete_old(utc_now() - timedelta(days=KEEP_DAYS)) == 0
+    assert records.delete_old(utc_now() + timedelta(minutes=1)) == 1
+    assert UNSURE not in kept(asked.engine)
+
+
 async def test_answers_are_kept_for_some_days(asked: Asked) -> None:
     taken = await asked.open().submit(questions(SURE))
-    asked.now = lambda: utc_now() + timedelta(days=KEPT_DAYS, minutes=1)
+    asked.now = lambda: utc_now() + timedelta(days=KEEP_DAYS, minutes=1)
     later = asked.open()
     await later.submit(questions(OTHER))
     with pytest.raises(NotFoundError):

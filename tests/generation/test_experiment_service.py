@@ -12,7 +12,9 @@ import httpx
 import pytest
 from openai_server import OpenAIServer, Stream, running_openai_server
 
+from api.audit.log import AuditLog, Deed
 from api.build import Application, build_around, embedding
+from api.conversing import Pseudonyms
 from api.experimenting import looked_at
 from api.http.app import create_app
 from api.settings import Settings, load_settings
@@ -43,8 +45,9 @@ class Made:
     def conversations(self, arm: str, count: int) -> list[str]:
         """The first `count` that an arm serves."""
         experiment = self.application.experimenting.experiment  # type: ignore[union-attr]
+        inside = Pseudonyms(self.application.state)
         names = (f"conversation {number}" for number in range(10_000))
-        served = (name for name in names if assign(experiment, name) == arm)
+        served = (name for name in names if assign(experiment, inside.of("", name)) == arm)
         return [next(served) for _ in range(count)]
 
     def was_warm(self) -> bool:
@@ -121,6 +124,8 @@ async def test_an_arm_that_is_proven_worse_is_stopped_and_its_conversations_go_o
                 response = await made.client.post("/v1/feedback", json=told)
                 assert response.status_code == 200, response.text
         assert "the arm warm of experiment tone was stopped: worse than control" in caplog.text
+        [stop] = AuditLog(made.application.state).entries(None, 10)
+        assert stop.deed == Deed("(experiment)", "", "experiment.stop_arm", "tone/warm")
         assert (await made.ask(warm[0]))["arm"] == "tone/control"
         assert not made.was_warm()
         _, [_, stopped] = looked_at(made.settings)

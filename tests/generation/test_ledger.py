@@ -135,7 +135,7 @@ async def test_an_answer_is_kept(ledger: SqlLedger, state_engine: Engine) -> Non
         "answer_id": "a1", "at": "2026-10-05T23:59:00.000000+00:00", "tenant": "acme",
         "key": "widget", "collection": "help", "tier": "premium", "status": "answered",
         "confidence": 0.9, "spent_pico_usd": 10**10, "baseline_pico_usd": 30_000_100_000,
-        "ms": 42.5, "because": "", "signals": "{}", "arm": None,
+        "ms": 42.5, "because": "", "signals": "{}", "arm": None, "visitor": None,
         "conversation": None, "cited": None,
     }  # fmt: skip
     assert (second.spent_pico_usd, second.baseline_pico_usd) == (None, None)

@@ -38,6 +38,11 @@ export class ThriftyRagChat extends HTMLElement {
     if (this.memory.isOpen && !matchMedia(PHONE).matches) this.#show();
   }
 
+  /** What the service calls this visitor, for one who asks to be forgotten; "" without a key. */
+  get visitor() {
+    return this.service?.visitor ?? "";
+  }
+
   /** Open the conversation, as the button in the corner does. */
   open() {
     if (!this.panel.open) this.#show();

@@ -1,15 +1,15 @@
-"""Proof that a conversation is gone, as JSON."""
+"""Proof that the words of people are gone, as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
-from api.forgetting import ForgottenConversation
+from api.forgetting import Forgotten
 from api.models.output import Output
 
 
 class TracesOut(Output):
-    """How much of a conversation stands where its words can stand."""
+    """How much of what people asked stands where their words can stand."""
 
     turns: int
     kept_answers: int
@@ -18,11 +18,11 @@ class TracesOut(Output):
     dashboard_questions: int
 
 
-class ForgottenConversationOut(Output):
+class ForgottenOut(Output):
     """What was there before, and what is there after.
 
     `answers_unlinked` are answers in the ledger, without words, that can no longer be told to be of
-    this conversation.
+    this conversation or visitor.
     """
 
     before: TracesOut
@@ -30,5 +30,5 @@ class ForgottenConversationOut(Output):
     answers_unlinked: int
 
     @classmethod
-    def of(cls, proof: ForgottenConversation) -> ForgottenConversationOut:
+    def of(cls, proof: Forgotten) -> ForgottenOut:
         return cls.model_validate(asdict(proof))
