@@ -37,6 +37,23 @@ from api.setting_groups import is_loopback
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine
 
+_ROOMS = (
+    answers,
+    chat,
+    feedback,
+    handoffs,
+    conversations,
+    batches,
+    search,
+    documents,
+    jobs,
+    costs,
+    dashboard,
+    operations,
+    page,
+    widget,
+)
+
 
 def create_app(application: Application, *, token: str | None = None) -> FastAPI:
     """The service around `application`, which is closed when the service shuts down.
@@ -62,22 +79,7 @@ def create_app(application: Application, *, token: str | None = None) -> FastAPI
     )
     app.state.service = service
     problems.install(app)
-    for room in (
-        answers,
-        chat,
-        feedback,
-        handoffs,
-        conversations,
-        batches,
-        search,
-        documents,
-        jobs,
-        costs,
-        dashboard,
-        operations,
-        page,
-        widget,
-    ):
+    for room in _ROOMS:
         app.include_router(room.router)
     page.install_assets(app)
     if application.tracing is not None:

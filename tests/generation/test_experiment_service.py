@@ -13,6 +13,7 @@ import pytest
 from openai_server import OpenAIServer, Stream, running_openai_server
 
 from api.build import Application, build_around, embedding
+from api.conversing import Pseudonyms
 from api.experimenting import looked_at
 from api.http.app import create_app
 from api.settings import Settings, load_settings
@@ -44,7 +45,8 @@ class Made:
         """The first `count` that an arm serves."""
         experiment = self.application.experimenting.experiment  # type: ignore[union-attr]
         names = (f"conversation {number}" for number in range(10_000))
-        served = (name for name in names if assign(experiment, name) == arm)
+        inside = Pseudonyms(self.application.state)
+        served = (name for name in names if assign(experiment, inside.of("", name)) == arm)
         return [next(served) for _ in range(count)]
 
     def was_warm(self) -> bool:

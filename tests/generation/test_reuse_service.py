@@ -163,7 +163,7 @@ async def test_an_evaluation_neither_gets_kept_answers_nor_keeps_its_own(service
 async def test_it_can_be_turned_off(tmp_path: Path, model: Any) -> None:
     settings = Settings(data_dir=tmp_path / "data", reuse=ReuseSettings(enabled=False))
     application = build_around(settings, *model)
-    assert application.pipeline._reuse is None
+    assert application.pipeline._answerer._reuse is None
     await application.close()
 
 

@@ -231,4 +231,4 @@ async def test_a_collector_that_is_away_costs_no_answer_and_little_of_the_end(ma
 async def test_without_a_collector_nothing_is_traced_and_nothing_wrapped(made: Any) -> None:
     service = await made()
     assert service.application.tracing is None
-    assert type(service.application.pipeline).__name__ == "QuestionPipeline"
+    assert type(service.application.pipeline._answerer).__name__ == "QuestionPipeline"
