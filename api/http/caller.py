@@ -76,6 +76,11 @@ ANYBODY = Caller("", "", NOTHING)
 """Who showed no key where none is needed."""
 
 
+def not_for_visitors(field: str) -> str:
+    """What a visitor is told who sets a field that only other callers may."""
+    return f"a publishable key may not set {field}: leave it out, or use another key"
+
+
 def caller_with(key: Key, visitor: str = "") -> Caller:
     """Who shows this key. A key of the operator with the scope admin is for everything."""
     is_operator = not key.tenant and "admin" in key.scopes

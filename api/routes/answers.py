@@ -12,7 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from api.http.admission import while_client_waits
 from api.http.asking import ask, cost_headers, pieces_of
-from api.http.caller import Caller, caller_of
+from api.http.caller import Caller, caller_of, not_for_visitors
 from api.http.problems import internal_problem, problem_told
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
@@ -64,7 +64,7 @@ async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep
 def _check_visitor(asked: AnswerIn) -> None:
     """Raises AccessError for what would let a visitor spend more, or look where he may not."""
     for name in sorted(asked.model_fields_set - OF_VISITORS):
-        raise AccessError(f"a publishable key may not set {name}: leave it out, or use another key")
+        raise AccessError(not_for_visitors(name))
 
 
 def _shown(answer: Answer, caller: Caller, settings: Settings) -> AnswerOut:

@@ -7,11 +7,12 @@ import asyncio
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 from sqlalchemy import Engine
 
-from api.http.caller import caller_of
+from api.http.caller import caller_of, not_for_visitors
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.feedback import FeedbackIn, FeedbackOut
 from generation.deciding.feedback import Feedback
 from generation.reuse.verdicts import Verdicts
+from rag.errors import AccessError
 
 router = APIRouter(tags=["answers"])
 
@@ -29,8 +30,10 @@ async def give_feedback(
     A wrong one is not given again, `rag calibrate` learns from both verdicts, experiments compare
     their arms by all that is told, and a correction is what a model is trained on in its stead.
     """
-    told = told.completed()
-    await asyncio.to_thread(_keep, told, service.application.state, caller_of(request).reach.tenant)
+    told, caller = told.completed(), caller_of(request)
+    if told.correction is not None and caller.is_visitor:
+        raise AccessError(not_for_visitors("correction"))  # which models are trained on
+    await asyncio.to_thread(_keep, told, service.application.state, caller.reach.tenant)
     experimenting = service.application.experimenting
     if experimenting is not None:
         afterwards.add_task(experimenting.watch.look)

@@ -267,6 +267,15 @@ async def test_a_visitor_may_not_choose_what_it_costs(
     assert f"a publishable key may not set {next(iter(field))}" in got.json()["detail"]
 
 
+async def test_a_visitor_may_not_write_what_models_are_trained_on(
+    service: httpx.AsyncClient, keys: dict[str, str]
+) -> None:
+    said = {"answer_id": "ans_1", "verdict": "wrong", "correction": "Planted."}
+    got = await call(service, "POST", "/v1/feedback", keys["site"], json=said, origin=PAGE)
+    assert got.status_code == 403
+    assert "a publishable key may not set correction" in got.json()["detail"]
+
+
 async def test_a_visitor_sees_no_path_of_the_server(
     service: httpx.AsyncClient, application: FakeApplication, keys: dict[str, str], tmp_path: Any
 ) -> None:
