@@ -136,7 +136,7 @@ async def test_an_answer_is_kept(ledger: SqlLedger, state_engine: Engine) -> Non
         "key": "widget", "collection": "help", "tier": "premium", "status": "answered",
         "confidence": 0.9, "spent_pico_usd": 10**10, "baseline_pico_usd": 30_000_100_000,
         "ms": 42.5, "because": "", "signals": "{}", "arm": None, "visitor": None,
-        "conversation": None, "cited": None,
+        "conversation": None, "cited": None, "markers": "{}",
     }  # fmt: skip
     assert (second.spent_pico_usd, second.baseline_pico_usd) == (None, None)
     assert second.arm == "tone/short"
