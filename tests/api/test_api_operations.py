@@ -157,7 +157,8 @@ def test_openapi_describes_every_route(application: FakeApplication) -> None:
         "/v1/search", "/v1/context", "/v1/documents",
         "/v1/documents/{document_id}", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/retry",
         "/v1/costs", "/v1/batches", "/v1/batches/{batch_id}", "/v1/feedback", "/v1/handoffs",
-        "/v1/conversations/{conversation_id}",
+        "/v1/conversations/{conversation_id}", "/v1/visitors/{visitor}",
+        "/v1/audit",
         "/health", "/ready",
         "/metrics",
     }  # fmt: skip
