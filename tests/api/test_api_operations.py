@@ -158,7 +158,7 @@ def test_openapi_describes_every_route(application: FakeApplication) -> None:
         "/v1/documents/{document_id}", "/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/retry",
         "/v1/costs", "/v1/dashboard", "/v1/questions", "/v1/batches", "/v1/batches/{batch_id}",
         "/v1/feedback", "/v1/handoffs", "/v1/pins", "/v1/pins/{pin_id}",
-        "/v1/conversations/{conversation_id}",
+        "/v1/conversations/{conversation_id}", "/v1/visitors/{visitor}", "/v1/audit",
         "/health", "/ready",
         "/metrics",
     }  # fmt: skip
