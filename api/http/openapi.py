@@ -15,9 +15,9 @@ from api.http.service import problem_docs
 from api.models.inputs import DocumentsIn
 from api.models.output import ProblemOut
 
-ANYWHERE = (403, 408, 413, 421, 500, 503)
+ANYWHERE = (400, 403, 408, 413, 421, 500, 503)
 """What any request may get: from what stands before the routes, or from what fails under them."""
-WITH_BODY = (400, 415, 422)
+WITH_BODY = (415, 422)
 """What any request with a body may get besides."""
 
 _BY_NAME: tuple[type[BaseModel], ...] = (ProblemOut, DocumentsIn)

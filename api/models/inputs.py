@@ -111,6 +111,7 @@ Value = Annotated[
     AfterValidator(_check_value),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
+AnswerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
 Collection = Annotated[
     str,
     AfterValidator(check_collection),

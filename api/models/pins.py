@@ -11,6 +11,7 @@ from api.keys.reach import Reach
 from api.models.answers import CitationOut
 from api.models.inputs import (
     MAX_ANSWER_CHARS,
+    AnswerId,
     AnswerText,
     Collection,
     Filters,
@@ -44,9 +45,8 @@ class PinCitationIn(BaseModel):
 class PinIn(Input):
     """What a person approves: an answer that is kept, or one that the person has written."""
 
-    answer_id: str | None = Field(
+    answer_id: AnswerId | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9_-]{1,200}$",
         description="An answer of this service, or a pinned one to approve again. Unset: the "
         "question, the answer and its citations are given.",
     )

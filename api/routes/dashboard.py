@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from api.http.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.dashboard import DashboardIn, DashboardOut, ForgottenQuestionsOut
+from api.models.inputs import AnswerId
 from api.overview import LISTED, forget_questions, look_at_answers
 from api.routes.page import STATIC
 
@@ -45,7 +46,7 @@ async def delete_questions(
     request: Request,
     service: ServiceDep,
     answer_id: Annotated[
-        list[str] | None, Query(max_length=1_000, description="Of these answers; unset: all.")
+        list[AnswerId] | None, Query(max_length=100, description="Of these answers; unset: all.")
     ] = None,
 ) -> Response:
     """Delete the words of questions that are kept for the dashboard."""

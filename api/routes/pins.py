@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator
 
 from api.http.caller import caller_of
+from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.keys.reach import By
-from api.models.inputs import check_collection
+from api.models.inputs import AnswerId, check_collection
 from api.models.pins import PinIn, PinOut, PinsOut
 from api.pinning import list_pins, pin_answer, remove_pin
 
@@ -18,14 +19,15 @@ router = APIRouter(tags=["pins"])
 CollectionQuery = Annotated[
     str | None, AfterValidator(check_collection), Query(description="Unset: all.")
 ]
-PinIdPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,200}$")]
+PinIdPath = Annotated[AnswerId, Path(description="Id from the list.")]
 
 
 @router.post(
     "/v1/pins",
     response_model=PinOut,
     status_code=201,
-    responses=problem_docs(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+    responses=problem_docs(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+    | {201: link_docs("pin_id", "unpin")},
 )
 async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
     """Pin an answer to a question: one that is kept, corrected or not, or one of your own."""

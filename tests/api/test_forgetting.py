@@ -65,7 +65,13 @@ def test_of_a_visitor_every_question_and_whole_conversations_go(state_engine: En
     }
     mine = By("root", "", Reach(None))
     proof = forget_visitor(state_engine, ANN, mine)
-    assert proof.before == {"turns": 601, "kept_answers": 602, "lessons": 602}
+    assert proof.before == {
+        "turns": 601,
+        "kept_answers": 602,
+        "lessons": 602,
+        "corrections": 0,
+        "dashboard_questions": 0,
+    }
     assert proof.after == dict.fromkeys(proof.before, 0)
     assert proof.answers_unlinked == 602
     assert left(state_engine) == others
@@ -83,7 +89,9 @@ def test_the_command_line_forgets_a_visitor_at_every_tenant(state_engine: Engine
     assert left(state_engine) == set()
     noted = [entry.deed for entry in AuditLog(state_engine).entries(None, 10)]
     assert [one.tenant for one in noted] == ["bolt", "acme", ""]
-    assert {one.object for one in noted} == {"turns: 0, kept answers: 1, lessons: 1, answers: 1"}
+    assert {one.object for one in noted} == {
+        "turns: 0, kept answers: 1, lessons: 1, corrections: 0, dashboard questions: 0, answers: 1"
+    }
     forget_visitor(state_engine, ANN)
     assert len(AuditLog(state_engine).entries(None, 10)) == 3, "nothing was done"
 

@@ -232,7 +232,9 @@ async def test_the_audit_log_is_that_of_the_tenant(world: World) -> None:
         await world.call("DELETE", "/v1/visitors/visitor1", name)
     own = (await world.call("GET", "/v1/audit", "acme")).json()["entries"]
     deeds = [(one["actor"], one["action"], one["object"]) for one in own]
-    words = "turns: 0, kept answers: 0, lessons: 0, answers: 1"
+    words = (
+        "turns: 0, kept answers: 0, lessons: 0, corrections: 0, dashboard questions: 0, answers: 1"
+    )
     assert deeds[:2] == [
         ("acme", "visitor.forget", words),
         ("acme", "document.forget", "help/secret"),

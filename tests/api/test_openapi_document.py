@@ -33,7 +33,7 @@ async def test_links_lead_to_operations(client: httpx.AsyncClient) -> None:
         for answer in operation["responses"].values()
         for link in answer.get("links", {}).values()
     }
-    assert links == {"get_job", "cancel_job", "retry_job", "batch", "give_feedback"}
+    assert links == {"get_job", "cancel_job", "retry_job", "batch", "give_feedback", "unpin"}
     assert links <= set(names)
 
 

@@ -134,7 +134,7 @@ async def test_a_service_sweeps_when_it_starts(
     make_application: MakeApplication, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="api.retention")
-    application = make_application()
+    application = make_application({"dashboard": {"keep_questions": True}})
     fill(application.state)
     app = create_app(application)  # type: ignore[arg-type]
     async with app.router.lifespan_context(app):

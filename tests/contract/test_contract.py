@@ -31,6 +31,8 @@ NEED_MORE = {
     "POST /v1/batches",  # a premium model
     "GET /v1/batches/{batch_id}",
     "POST /v1/jobs/{job_id}/retry",  # a job that has failed in time
+    "POST /v1/pins",  # the id of an answer and nothing that is the answer's, or all of that
+    "DELETE /v1/pins/{pin_id}",
 }
 """What may go without one good answer."""
 

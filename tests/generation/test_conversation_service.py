@@ -246,9 +246,10 @@ async def test_a_conversation_is_forgotten_everywhere_and_proven(
             done = CliRunner().invoke(make_app(build), ["forget", "--conversation", "c1", "--json"])
             assert done.exit_code == 0, done.output
             proof = json.loads(done.stdout)
+        none = {"lessons": 0, "corrections": 0, "dashboard_questions": 0}
         assert proof == {
-            "before": {"turns": 1, "kept_answers": 2, "lessons": 0, "dashboard_questions": 2},
-            "after": {"turns": 0, "kept_answers": 0, "lessons": 0, "dashboard_questions": 0},
+            "before": {"turns": 1, "kept_answers": 2} | none | {"dashboard_questions": 2},
+            "after": {"turns": 0, "kept_answers": 0} | none,
             "answers_unlinked": 2,
         }
         assert [row.question for row in made.rows(TURNS)] == [

@@ -84,9 +84,10 @@ async def test_a_visitor_is_forgotten_everywhere_and_proven(
             done = CliRunner().invoke(make_app(build), ["forget", "--visitor", ANN, "--json"])
             assert done.exit_code == 0, done.output
             proof = json.loads(done.stdout)
+        none = {"lessons": 0, "corrections": 0, "dashboard_questions": 0}
         assert proof == {
-            "before": {"turns": 2, "kept_answers": 3, "lessons": 0},
-            "after": {"turns": 0, "kept_answers": 0, "lessons": 0},
+            "before": {"turns": 2, "kept_answers": 3} | none,
+            "after": {"turns": 0, "kept_answers": 0} | none,
             "answers_unlinked": 3,
         }
         assert [row.question for row in made.rows(TURNS)] == ["How much is the basic plan?"]
@@ -104,7 +105,8 @@ async def test_a_visitor_is_forgotten_everywhere_and_proven(
         assert again["answers_unlinked"] == 0, "nothing leads there any more"
         [entry] = AuditLog(made.application.state).entries(None, 10)
         actor = "(no key)" if way == "http" else "command-line"
-        told = "turns: 2, kept answers: 3, lessons: 0, answers: 3"
+        told = "turns: 2, kept answers: 3, lessons: 0, corrections: 0, "
+        told += "dashboard questions: 0, answers: 3"
         assert entry.deed == Deed(actor, "", "visitor.forget", told)
 
 

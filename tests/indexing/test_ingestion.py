@@ -22,7 +22,8 @@ from indexing.identity import content_version, document_id_for
 from indexing.ingesting.pipeline import IngestionPipeline
 from indexing.ingesting.report import IngestionReport, Progress
 from rag.errors import InputError, NotFoundError, StoreError
-from rag.types import Chunk, Document, Embedding, Passage, ReadResult, StoreQuery
+from rag.sources import ReadResult
+from rag.types import Chunk, Document, Embedding, Passage, StoreQuery
 
 SECTION = "Sentence {n} of the {what} is about {what} number {n} and nothing else at all. "
 
