@@ -151,21 +151,16 @@ def _masked(find: Find, ordinary: Sequence[tuple[str, str]]) -> dict[str, object
     chosen = _sample(ordinary)
     tokens = masked = 0
     kinds: Counter[str] = Counter()
-    seen: dict[str, list[str]] = {}
     for _, text in chosen:
         tokens += counter.count(text)
         for kind, start, end in find(text):
             kinds[kind] += 1
             masked += counter.count(text[start:end])
-            seen.setdefault(kind, []).append(text[start:end])
-    chance = random.Random(SEED)
-    some = {k: chance.sample(sorted(set(v)), min(12, len(set(v)))) for k, v in seen.items()}
     return {
         "texts": len(chosen),
         "tokens": tokens,
         "masked_tokens_per_million": round(1e6 * masked / tokens),
         "spans": dict(kinds),
-        "some": some,
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.publishing import deciding, experimenting, money, quality, speed
+from benchmarks.publishing import deciding, experimenting, money, quality, serving, speed
 from benchmarks.publishing.markdown import Result
 from benchmarks.publishing.origins import origin, origins
 from benchmarks.publishing.plots import draw_plots
@@ -57,6 +57,11 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "stale_reuse": deciding.stale_reuse,
     "reuse_lookup": deciding.reuse_lookup,
     "experiments": experimenting.experiments,
+    "load": serving.load,
+    "dashboard": serving.dashboard,
+    "masking": serving.masking,
+    "conversations": serving.conversations,
+    "conversation_tokens": serving.conversation_tokens,
 }
 """Tables of one result each."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks.publishing import deciding, experimenting, money
+from benchmarks.publishing import deciding, experimenting, money, serving
 from benchmarks.publishing.markdown import Result, Row, listed, share, table
 
 OURS = "Thrifty RAG"
@@ -281,4 +281,5 @@ _ROWS: dict[str, Callable[[Result], Iterator[Row]]] = {
     **money.ROWS,
     **deciding.ROWS,
     **experimenting.ROWS,
+    **serving.ROWS,
 }
