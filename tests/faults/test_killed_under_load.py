@@ -30,6 +30,7 @@ class Acknowledged:
 
     answers: list[str] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)
+    judged: set[str] = field(default_factory=set)
     documents: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -42,10 +43,14 @@ def ask(service: Service, told: Acknowledged) -> None:
 
 
 def judge(service: Service, told: Acknowledged) -> None:
-    if not told.answers:
+    """One verdict on the newest answer, and no second: a verdict that replaces an acknowledged
+    one may count although the kill took its acknowledgement."""
+    if not told.answers or told.answers[-1] in told.judged:
+        time.sleep(0.01)
         return
     answer_id = told.answers[-1]
-    verdict = "right" if len(told.verdicts) % 2 else "wrong"
+    verdict = "right" if len(told.judged) % 2 else "wrong"
+    told.judged.add(answer_id)
     body = {"answer_id": answer_id, "verdict": verdict}
     service.client.post("/v1/feedback", json=body).raise_for_status()
     told.verdicts[answer_id] = verdict
@@ -64,10 +69,13 @@ def add_document(service: Service, told: Acknowledged) -> None:
 
 
 def go_on(
-    act: Callable[[Service, Acknowledged], None], service: Service, told: Acknowledged
+    act: Callable[[Service, Acknowledged], None],
+    service: Service,
+    told: Acknowledged,
+    killed: threading.Event,
 ) -> None:
     with suppress(httpx.TransportError):
-        while True:
+        while not killed.is_set():
             try:
                 act(service, told)
             except httpx.HTTPStatusError as error:
@@ -76,11 +84,13 @@ def go_on(
 
 def load_until_killed(service: Service, told: Acknowledged, after_s: float) -> None:
     acts = [ask] * ASKERS + [judge, add_document]
-    threads = [threading.Thread(target=go_on, args=(act, service, told)) for act in acts]
+    killed = threading.Event()
+    threads = [threading.Thread(target=go_on, args=(act, service, told, killed)) for act in acts]
     for thread in threads:
         thread.start()
     time.sleep(after_s)
     service.kill()
+    killed.set()
     for thread in threads:
         thread.join()
 
