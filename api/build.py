@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from api.answering import Answering, open_ledger
-from api.batching import Batching, open_batching
-from api.conversing import PseudonymousAnswerer, Pseudonyms, open_turns
-from api.distilling import open_lesson_writer, open_lessons
-from api.experimenting import Experimenting, open_experiment
-from api.paths import Shared, open_path, open_reranker, require_models
-from api.reusing import drop_answers, open_entries, open_pinned
+from api.assembly.answering import Answering, open_ledger
+from api.assembly.batching import Batching, open_batching
+from api.assembly.conversing import PseudonymousAnswerer, Pseudonyms, open_turns
+from api.assembly.distilling import open_lesson_writer, open_lessons
+from api.assembly.experimenting import Experimenting, open_experiment
+from api.assembly.paths import Shared, open_path, open_reranker, require_models
+from api.assembly.reusing import drop_answers, open_entries, open_pinned
 from api.settings import Settings
 from api.state.opening import open_state
 from api.state.room import check_room
@@ -51,7 +51,7 @@ from rag.ports import (
 )
 
 if TYPE_CHECKING:
-    from api.tracing import Tracing  # which needs an extra
+    from api.telemetry.tracing import Tracing  # which needs an extra
 
 SERVER_INSTALL = "pip install 'thrifty-rag[server]'"
 OTEL_INSTALL = "pip install 'thrifty-rag[otel]'"
@@ -180,7 +180,7 @@ def open_tracing(settings: Settings) -> Tracing | None:
     if settings.tracing.endpoint is None:
         return None
     try:
-        from api.tracing import Tracing
+        from api.telemetry.tracing import Tracing
     except ImportError:
         raise MissingExtraError(
             "OpenTelemetry, which RAG_TRACING__ENDPOINT needs,", OTEL_INSTALL

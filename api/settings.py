@@ -28,35 +28,31 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from api.conversation_settings import ConversationSettings
-from api.dashboard_settings import DashboardSettings
-from api.distilling_settings import DistillationSettings
-from api.experiment_settings import CONTROL, ExperimentSettings
-from api.handoff_settings import HandoffSettings
-from api.model_settings import (
+from api.setting_groups.answers import (
+    AnswerSettings,
+    BaselineSettings,
+    ContextSettings,
+    RetrievalSettings,
+    ReuseSettings,
+)
+from api.setting_groups.conversations import ConversationSettings
+from api.setting_groups.dashboard import DashboardSettings
+from api.setting_groups.distillation import DistillationSettings
+from api.setting_groups.documents import EmbeddingSettings, IngestionSettings, StoreSettings
+from api.setting_groups.experiment import CONTROL, ExperimentSettings
+from api.setting_groups.group import COLLECTION_PATTERN, Group
+from api.setting_groups.handoff import HandoffSettings
+from api.setting_groups.models import (
     BudgetSettings,
     DecisionSettings,
     LocalSettings,
     PremiumSettings,
     PriceSettings,
 )
-from api.privacy_settings import PrivacySettings
-from api.retention_settings import RetentionSettings
-from api.setting_groups import (
-    COLLECTION_PATTERN,
-    AnswerSettings,
-    BaselineSettings,
-    ContextSettings,
-    EmbeddingSettings,
-    Group,
-    IngestionSettings,
-    LogSettings,
-    RetrievalSettings,
-    ReuseSettings,
-    ServerSettings,
-    StoreSettings,
-)
-from api.tracing_settings import TracingSettings
+from api.setting_groups.privacy import PrivacySettings
+from api.setting_groups.retention import RetentionSettings
+from api.setting_groups.server import LogSettings, ServerSettings
+from api.setting_groups.traces import TracingSettings
 from rag.errors import SettingsError
 
 TOML_FILE = "rag.toml"

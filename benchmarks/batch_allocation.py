@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from api.setting_groups import AnswerSettings
+from api.setting_groups.answers import AnswerSettings
 from benchmarks.publish import write_result
 from benchmarks.question_sets import load_clapnq, load_nq_open
 from benchmarks.thousand_answers import (

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from api.setting_groups import ContextSettings
+from api.setting_groups.answers import ContextSettings
 from benchmarks.fit_usefulness import MOST_HITS
 from benchmarks.hard_passages import hard_questions
 from benchmarks.indexed import Indexed

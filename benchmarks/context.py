@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from api.setting_groups import BaselineSettings, ContextSettings, RetrievalSettings
+from api.setting_groups.answers import BaselineSettings, ContextSettings, RetrievalSettings
 from benchmarks.indexed import Indexed
 from benchmarks.publish import write_result
 from benchmarks.question_sets import (

@@ -29,7 +29,7 @@ import httpx
 import uvloop
 
 from api.build import Application, build
-from api.model_settings import BudgetSettings, LocalSettings
+from api.setting_groups.models import BudgetSettings, LocalSettings
 from api.settings import load_settings
 from benchmarks.publish import write_result
 from generation.providers.openai_chat import messages_of

@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from api.setting_groups import AnswerSettings, ContextSettings, RetrievalSettings
+from api.setting_groups.answers import AnswerSettings, ContextSettings, RetrievalSettings
 from benchmarks.indexed import Indexed
 from benchmarks.publish import CONFIDENCE, ROOT, publish
 from benchmarks.publishing.origins import origin

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from api.setting_groups import RetrievalSettings
+from api.setting_groups.answers import RetrievalSettings
 from benchmarks.hard_passages import hard_questions
 from benchmarks.indexed import Indexed
 from benchmarks.question_sets import (

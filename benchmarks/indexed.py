@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.setting_groups import RetrievalSettings
+from api.setting_groups.answers import RetrievalSettings
 from benchmarks.embedded import embedded_chunks
 from benchmarks.question_sets import QuestionSet
 from benchmarks.store_process import OneRevision

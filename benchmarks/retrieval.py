@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from api.assembly.paths import quoting_pipeline
 from api.build import Application, build
-from api.paths import quoting_pipeline
 from api.settings import load_settings
 from benchmarks.embedding_speed import SETS, Judged, load
 from benchmarks.peers.measurement import best_per_document

@@ -31,7 +31,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.build import Application, build
-from api.setting_groups import ReuseSettings
+from api.setting_groups.answers import ReuseSettings
 from api.settings import Settings
 from benchmarks.publish import write_result
 from benchmarks.question_sets import QuestionSet, load_nq_open, plain

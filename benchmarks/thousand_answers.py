@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from api.setting_groups import AnswerSettings, ContextSettings, RetrievalSettings
+from api.setting_groups.answers import AnswerSettings, ContextSettings, RetrievalSettings
 from benchmarks.fit_confidence import as_citations
 from benchmarks.indexed import Indexed
 from benchmarks.publish import write_result

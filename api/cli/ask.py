@@ -37,7 +37,7 @@ def ask(
     json: JsonOption = False,
 ) -> None:
     """Answer a question from the documents, with citations and cost."""
-    from api.cli.tables import print_answer
+    from api.cli.tables.answers import print_answer
     from api.models.inputs import AnswerIn
     from api.settings import load_settings
 

@@ -34,7 +34,7 @@ def audit(
     if json:
         print_json([one.model_dump(mode="json") for one in entries])
     else:
-        from api.cli.audit_table import print_entries
+        from api.cli.tables.audit import print_entries
 
         print_entries(entries)
     if len(entries) == limit:

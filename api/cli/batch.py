@@ -19,7 +19,7 @@ from api.cli.options import (
 from rag.errors import InputError
 
 if TYPE_CHECKING:
-    from api.doors import Door
+    from api.doors.door import Door
     from api.models.batches import BatchAnswerOut, BatchIn, BatchOut, BatchStateOut
 
 

@@ -12,7 +12,7 @@ import typer
 from api.cli.options import JsonOption, print_json, print_note
 
 if TYPE_CHECKING:
-    from api.calibrating import Calibration
+    from api.fitting.calibrating import Calibration
     from api.settings import Settings
 
 
@@ -45,10 +45,10 @@ def calibrate(
 ) -> None:
     """Fit the confidence of answers, and the routing between tiers, to your own outcomes."""
     from api.audit.log import Deed, opened_note
-    from api.calibrating import write_calibration
-    from api.drawing import check_plot
+    from api.fitting.calibrating import write_calibration
     from api.keys.key import COMMAND_LINE
-    from api.reliability_plot import draw_reliability
+    from api.reports.drawing import check_plot
+    from api.reports.reliability_plot import draw_reliability
     from api.settings import load_settings
 
     if plot is not None:
@@ -61,7 +61,7 @@ def calibrate(
     if json:
         print_json(_as_json(fitted))
     else:
-        from api.cli.calibration_tables import print_calibration
+        from api.cli.tables.calibration import print_calibration
 
         print_calibration(fitted)
     if dry_run:
@@ -76,8 +76,8 @@ async def _calibrate(
     settings: Settings, outcomes: Path | None, max_error: float, seed: int
 ) -> Calibration:
     from api.build import embedding
-    from api.calibrating import calibrate as fit
-    from api.outcomes import opened_outcomes
+    from api.fitting.calibrating import calibrate as fit
+    from api.fitting.outcomes import opened_outcomes
 
     found = opened_outcomes(outcomes, settings)
     embedder, _, _ = embedding(settings)

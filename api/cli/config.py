@@ -7,9 +7,9 @@ from api.cli.options import JsonOption, print_json
 
 def config(json: JsonOption = False) -> None:
     """Show the effective settings, secrets hidden, and which tiers are live and why."""
-    from api.cli.tables import print_config
+    from api.assembly.tiers import tiers
+    from api.cli.tables.answers import print_config
     from api.settings import load_settings
-    from api.tiers import tiers
 
     settings = load_settings()
     live = tiers(settings)

@@ -11,7 +11,7 @@ from api.cli.options import JsonOption, checked, print_json, print_note, work_th
 from rag.errors import InputError
 
 if TYPE_CHECKING:
-    from api.doors import Door
+    from api.doors.door import Door
     from api.models.costs import CostsIn, CostsOut
 
 STANDARD_OUTPUT = Path("-")
@@ -39,10 +39,10 @@ def costs(
     json: JsonOption = False,
 ) -> None:
     """Show what was spent and saved, what is unknown, and how full the budgets are."""
-    from api.cost_csv import csv_of
-    from api.cost_plot import draw_costs
-    from api.drawing import check_plot
     from api.models.costs import CostsIn
+    from api.reports.cost_csv import csv_of
+    from api.reports.cost_plot import draw_costs
+    from api.reports.drawing import check_plot
     from api.settings import load_settings
 
     asked = checked(CostsIn, {"by": by, "since": since, "until": until})
@@ -63,7 +63,7 @@ def costs(
     elif json:
         print_json(shown.model_dump(mode="json"))
     else:
-        from api.cli.cost_tables import print_costs
+        from api.cli.tables.costs import print_costs
 
         print_costs(shown)
 

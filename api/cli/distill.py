@@ -12,7 +12,7 @@ from api.cli.options import JsonOption, print_json, print_note
 from rag.errors import InputError
 
 if TYPE_CHECKING:
-    from api.distilling import Exported
+    from api.assembly.distilling import Exported
 
 distill = typer.Typer(no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write question, context and premium answer of each lesson as a conversation, one a line."""
-    from api.distilling import STANDARD_OUTPUT, export_lessons
+    from api.assembly.distilling import STANDARD_OUTPUT, export_lessons
     from api.settings import load_settings
     from generation.distilling.choosing import Rules
 

@@ -26,7 +26,7 @@ def documents(
     json: JsonOption = False,
 ) -> None:
     """List the documents."""
-    from api.cli.tables import print_documents
+    from api.cli.tables.answers import print_documents
     from api.settings import load_settings
 
     found = work_through_door(ctx, load_settings(), lambda door: door.documents(collection))
@@ -57,7 +57,7 @@ def forget(
 
     Unknown documents stop it before anything is deleted.
     """
-    from api.cli.tables import print_forgotten
+    from api.cli.tables.answers import print_forgotten
     from api.settings import load_settings
     from indexing.loading.names import is_there
 
@@ -83,8 +83,8 @@ def forget(
 def _forget_words(
     settings: Settings, conversation: str | None, visitor: str | None, json: bool
 ) -> None:
-    from api.cli.tables import print_forgotten_words
-    from api.forgetting import forget_conversation, forget_visitor, opened_forget
+    from api.cli.tables.answers import print_forgotten_words
+    from api.forgetting.people import forget_conversation, forget_visitor, opened_forget
     from api.models.forgotten import ForgottenOut
 
     if visitor is None:

@@ -13,7 +13,7 @@ from rag.errors import InputError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from api.evaluating import Plan
+    from api.fitting.evaluating import Plan
     from evaluation.report import Report
     from rag.types import Tier
 
@@ -58,7 +58,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Measure quality and cost on a question set; an interrupted evaluation goes on."""
-    from api.evaluating import Plan
+    from api.fitting.evaluating import Plan
     from api.settings import load_settings
     from evaluation.loading import load_questions
     from evaluation.plots import check_plots
@@ -73,7 +73,7 @@ def evaluate(
 
         typer.echo(report_as_json(report))
     else:
-        from api.cli.evaluation_tables import print_evaluation
+        from api.cli.tables.evaluation import print_evaluation
 
         print_evaluation(report)
 
@@ -82,8 +82,8 @@ def _evaluate(ctx: typer.Context, plan: Plan, against: Path | None) -> Report:
     """The report, compared with the earlier one `against` and written to its folder."""
     from dataclasses import replace
 
-    from api.cli.evaluation_tables import AskingBar
-    from api.evaluating import evaluate as evaluate_through
+    from api.cli.tables.evaluation import AskingBar
+    from api.fitting.evaluating import evaluate as evaluate_through
     from evaluation.report import compare_reports, read_report
 
     earlier = None if against is None else read_report(against)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def experiments(*, json: JsonOption = False) -> None:
     """Show cost and quality of each arm of the experiment, and what is proven."""
-    from api.experimenting import looked_at
+    from api.assembly.experimenting import looked_at
     from api.settings import load_settings
 
     experiment, results = looked_at(load_settings())
     if json:
         print_json(_as_json(experiment, results))
     else:
-        from api.cli.experiment_tables import print_experiment
+        from api.cli.tables.experiments import print_experiment
 
         print_experiment(experiment, results)
 

@@ -32,9 +32,9 @@ def frontier(
     json: JsonOption = False,
 ) -> None:
     """Show cost against quality for every price of an error, over your own outcomes."""
-    from api.drawing import check_plot
-    from api.frontier_plot import draw
-    from api.outcomes import opened_outcomes
+    from api.fitting.outcomes import opened_outcomes
+    from api.reports.drawing import check_plot
+    from api.reports.frontier_plot import draw
     from api.settings import load_settings
 
     if plot is not None:
@@ -53,7 +53,7 @@ def frontier(
 
 async def _drawn(found: Any, settings: Any, seed: int) -> Frontier:
     from api.build import embedding
-    from api.frontiers import draw_frontier
+    from api.fitting.frontiers import draw_frontier
 
     embedder, _, _ = embedding(settings)
     return await draw_frontier(found, settings, embedder, seed)

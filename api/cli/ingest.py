@@ -23,7 +23,7 @@ from api.cli.options import (
 from rag.errors import InputError, RagError
 
 if TYPE_CHECKING:
-    from api.client import Build
+    from api.doors.through_service import Build
     from api.models.documents import ReportOut
     from api.models.inputs import DocumentsIn
     from api.settings import Settings
@@ -152,7 +152,7 @@ def _watch(ctx: typer.Context, settings: Settings, asked: DocumentsIn, as_json: 
 
 async def _follow(build: Build, settings: Settings, asked: DocumentsIn, as_json: bool) -> None:
     """Ingest again whenever something changes; between two ingestions nothing is held."""
-    from api.client import use_door
+    from api.doors.through_service import use_door
     from indexing.loading.watching import changes
 
     print_note("watching for changes (stop with Ctrl-C)")
@@ -169,7 +169,7 @@ async def _follow(build: Build, settings: Settings, asked: DocumentsIn, as_json:
 
 
 def _print(report: ReportOut, as_json: bool, *, is_plan: bool) -> None:
-    from api.cli.tables import print_report
+    from api.cli.tables.answers import print_report
 
     if as_json:
         print_json(report.model_dump(mode="json"))

@@ -92,7 +92,7 @@ def create(
 @keys.command(name="list")
 def list_keys(json: JsonOption = False) -> None:
     """List the keys, those that were revoked too."""
-    from api.cli.key_tables import print_keys
+    from api.cli.tables.keys import print_keys
     from api.models.keys import KeyOut
     from api.settings import load_settings
 

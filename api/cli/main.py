@@ -35,7 +35,7 @@ from rag.errors import RagError
 
 if TYPE_CHECKING:
     from api.build import Application
-    from api.client import Build
+    from api.doors.through_service import Build
     from api.settings import Settings
 
 

@@ -17,8 +17,8 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from api.cli.options import checked, print_note
-from api.client import Build, use_door
-from api.doors import Door
+from api.doors.door import Door
+from api.doors.through_service import Build, use_door
 from api.models.answers import AnswerOut, ContextOut, SearchOut
 from api.models.inputs import AnswerIn, ContextIn, SearchIn
 from api.settings import Settings

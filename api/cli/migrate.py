@@ -41,8 +41,8 @@ def migrate(
 
 
 async def _migrate(settings: Settings, target: str) -> CopyReport:
-    from api.client import take_or_find
-    from api.lock import DataLock
+    from api.doors.lock import DataLock
+    from api.doors.through_service import take_or_find
     from api.migrating import copy
 
     lock = DataLock(settings.data_dir)

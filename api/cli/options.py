@@ -11,8 +11,8 @@ import typer
 from rag.errors import InputError
 
 if TYPE_CHECKING:
-    from api.client import Build
-    from api.doors import Door
+    from api.doors.door import Door
+    from api.doors.through_service import Build
     from api.models.inputs import Input
     from api.settings import Settings
 
@@ -30,7 +30,7 @@ def work_through_door(
     ctx: typer.Context, settings: Settings, work: Callable[[Door], Awaitable[T]]
 ) -> T:
     """What `work` makes of the door: this process, or the service that holds the data."""
-    from api.client import use_door
+    from api.doors.through_service import use_door
 
     build: Build = ctx.obj
     return asyncio.run(use_door(settings, build, work, print_note))

@@ -34,7 +34,7 @@ def list_(ctx: typer.Context, *, collection: PlaceOption = None, json: JsonOptio
     elif not found:
         typer.echo("no pinned answers: `rag pins add ANSWER_ID` pins one")
     else:
-        from api.cli.tables import print_pins
+        from api.cli.tables.answers import print_pins
 
         print_pins(found)
 

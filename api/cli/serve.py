@@ -18,12 +18,18 @@ from rag.errors import RagError, ServiceError, SettingsError
 
 if TYPE_CHECKING:
     from api.build import Application
-    from api.client import Build
-    from api.lock import Holder
+    from api.doors.lock import Holder
+    from api.doors.through_service import Build
     from api.settings import Settings
 
 STOP_WITHIN_S = 10
 BACKLOG = 2048
+
+SWITCH_S = 0.001
+"""How long a thread of Python keeps the others waiting; in 5 ms, the default, a refusal is late."""
+GARBAGE_AT = (10_000, 10, 20)
+"""The thresholds of the garbage collector. By default a thousand questions stop for three hundred
+collections, the longest of 80 ms."""
 
 
 def serve(
@@ -52,8 +58,8 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
     from api.audit.log import AuditLog
-    from api.client import take_or_find
-    from api.lock import DataLock
+    from api.doors.lock import DataLock
+    from api.doors.through_service import take_or_find
 
     lock = DataLock(settings.data_dir)
     turn = await take_or_find(lock, settings, print_note)
@@ -80,17 +86,24 @@ async def _serve(settings: Settings, build: Build, as_json: bool) -> None:
                 print_json({"url": url, "pid": turn.own.pid})
             else:
                 typer.echo(f"serving {settings.data_dir} at {url} (stop with Ctrl-C)")
-            gc.collect()
-            gc.freeze()  # what is there now stays: not to look through it again and again
+            _halt_rarely()
             await server.serve(sockets=[listener])
     finally:
         lock.release()
 
 
+def _halt_rarely() -> None:
+    """From now on the interpreter stops the service less often, and for shorter times."""
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(*GARBAGE_AT)
+    gc.collect()
+    gc.freeze()  # what is there now stays: not to look through it again and again
+
+
 def check_address(host: str, application: Application) -> None:
     """Raises SettingsError for an address that other machines reach, where there are no keys."""
     from api.keys.records import KeyRecords
-    from api.setting_groups import is_loopback
+    from api.setting_groups.server import is_loopback
 
     if not is_loopback(host) and not KeyRecords(application.state).are_there():
         raise SettingsError(
@@ -106,9 +119,9 @@ def _make_server(application: Application, holder: Holder) -> Any:
     import uvicorn
 
     from api.http.app import create_app
-    from api.http.connections import Connection
-    from api.http.patience import Patience
-    from api.logs import configure_logging
+    from api.http.limits.connections import Connection
+    from api.http.limits.patience import Patience
+    from api.telemetry.logs import configure_logging
 
     configure_logging(application.settings.log)
     app = create_app(application, token=holder.token)

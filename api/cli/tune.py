@@ -58,12 +58,12 @@ def tune(
     """Find settings that are good enough and cheaper; changes nothing by itself."""
     from shutil import rmtree
 
-    from api.cli.evaluation_tables import AskingBar
-    from api.cli.tuning_tables import print_tuning
+    from api.cli.tables.evaluation import AskingBar
+    from api.cli.tables.tuning import print_tuning
+    from api.fitting.tuned_files import check_output, how_to_apply, write_tuning
+    from api.fitting.tuning import TuningPlan
+    from api.fitting.tuning import tune as tune_through
     from api.settings import load_settings
-    from api.tuned_files import check_output, how_to_apply, write_tuning
-    from api.tuning import TuningPlan
-    from api.tuning import tune as tune_through
     from evaluation.loading import load_questions
     from evaluation.plots import check_plots
     from evaluation.tuning.outcome import tuning_as_json

@@ -11,11 +11,11 @@ from fastapi import Depends, FastAPI, Request
 from api.audit.log import AuditLog
 from api.audit.refusals import Refusals
 from api.http import openapi, problems
-from api.http.bodies import BodyLimits
-from api.http.gate import Gate
+from api.http.access.gate import Gate
+from api.http.limits.bodies import BodyLimits
+from api.http.limits.usher import Barrier, Usher
 from api.http.middleware import Doorkeeper
 from api.http.service import Service, make_service
-from api.http.usher import Barrier, Usher
 from api.keys.rates import Rates
 from api.keys.records import KeyRecords
 from api.routes import (
@@ -37,7 +37,7 @@ from api.routes import (
     visitors,
     widget,
 )
-from api.setting_groups import is_loopback
+from api.setting_groups.server import is_loopback
 
 if TYPE_CHECKING:
     from api.build import Application  # which imports every engine

@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import replace
 
-from api.http.caller import Caller
+from api.http.access.caller import Caller
 from api.http.service import Service
 from api.models.answers import dollars
 from rag.ports import Listener

@@ -18,13 +18,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.admission import ClientLeftError
-from api.http.bodies import BodyLimits
+from api.http.access.rights import OF_PEOPLE
+from api.http.limits.admission import ClientLeftError
+from api.http.limits.bodies import BodyLimits
 from api.http.metrics import Metrics
 from api.http.openai_errors import refused
 from api.http.problems import internal_problem, problem_response
 from api.http.request_ids import REQUEST_ID_HEADER, request_id
-from api.http.rights import OF_PEOPLE
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "

@@ -19,7 +19,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.http.caller import Caller
+from api.http.access.caller import Caller
 from api.http.request_ids import current_request_id
 from api.models.inputs import validation_lines
 from rag import errors

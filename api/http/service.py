@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from api.http.admission import Admission
+from api.doors.ingesting import carry_out
+from api.forgetting.retention import Sweeper
 from api.http.gauges import gauges_of
+from api.http.limits.admission import Admission
+from api.http.limits.places import Places
 from api.http.metrics import Metrics
-from api.http.places import Places
 from api.http.problems import MEDIA_TYPE
-from api.ingesting import carry_out
 from api.jobs.runner import Jobs
 from api.models.output import Output, ProblemOut
-from api.retention import Sweeper
 from generation.overview.asked import AskedQuestions
 
 if TYPE_CHECKING:

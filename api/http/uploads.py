@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from api.jobs.kept_files import keep_only
-from api.setting_groups import ANY_COLLECTION_PATTERN
+from api.setting_groups.group import ANY_COLLECTION_PATTERN
 from rag.errors import InputError, StateError
 
 MAX_FILES = 1_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from api.handoff_settings import HandoffSettings
 from api.models.output import Output
+from api.setting_groups.handoff import HandoffSettings
 
 HANDOFFS = "v1/handoffs"
 """The route that takes questions for people, below the address of the service."""

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from api.handoff_settings import HandoffSettings
 from api.models.actions import ActionOut
 from api.models.output import Output
+from api.setting_groups.handoff import HandoffSettings
 from rag.types import Answer, Citation, Context, Cost, CostLine, Hit, Status, Tier
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from api.forgetting import Forgotten
+from api.forgetting.people import Forgotten
 from api.models.output import Output
 
 

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.setting_groups import ANY_COLLECTION_PATTERN
+from api.setting_groups.group import ANY_COLLECTION_PATTERN
 from indexing.loading.names import canonical_url
 from indexing.readers.content import clean_text
 from indexing.readers.jsonl import MAX_ID_CHARS

@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from api.http.admission import while_client_waits
+from api.assembly.tiers import check_tier
+from api.http.access.caller import Caller, caller_of, not_for_visitors
 from api.http.asking import ask, cost_headers, pieces_of
-from api.http.caller import Caller, caller_of, not_for_visitors
+from api.http.limits.admission import while_client_waits
 from api.http.problems import internal_problem, problem_told
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import AnswerOut
 from api.models.inputs import AnswerIn
 from api.settings import Settings
-from api.tiers import check_tier
 from rag.errors import AccessError, RagError
 from rag.types import Answer, CostLine
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.audit.log import AuditLog
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.audit import AuditEntryOut, AuditIn, AuditOut
 

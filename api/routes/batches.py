@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.batches import BatchIn, BatchOut, BatchStateOut

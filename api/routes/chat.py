@@ -16,17 +16,17 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 
-from api.http.admission import while_client_waits
+from api.assembly.tiers import check_tier
+from api.http.access.caller import Caller, caller_of
 from api.http.asking import ask, cost_headers, pieces_of
-from api.http.caller import Caller, caller_of
+from api.http.limits.admission import while_client_waits
 from api.http.openai_errors import OpenAIRoute, UnknownModelError
 from api.http.service import Service, ServiceDep, json_response
 from api.models.answers import AnswerOut
 from api.models.chat import ChatIn
 from api.models.completions import CompletionOut, FinishReason, ModelOut, ModelsOut
 from api.models.output import OpenAIErrorOut
-from api.setting_groups import ANY_COLLECTION_PATTERN
-from api.tiers import check_tier
+from api.setting_groups.group import ANY_COLLECTION_PATTERN
 from compression.tokens import TiktokenCounter
 from rag.errors import AccessError, NotFoundError
 from rag.ports import TokenCounter

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.forgetting import forget_conversation
-from api.http.caller import caller_of
+from api.forgetting.people import forget_conversation
+from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.keys.reach import By
 from api.models.forgotten import ForgottenOut

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.cost_csv import MEDIA_TYPE, csv_of
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.costs import CostsOut, CostsQuery
-from api.spending import look_up_costs
+from api.reports.cost_csv import MEDIA_TYPE, csv_of
+from api.reports.spending import look_up_costs
 
 router = APIRouter(tags=["costs"])
 _CSV: dict[int | str, dict[str, Any]] = {

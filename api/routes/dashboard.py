@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.dashboard import DashboardIn, DashboardOut, ForgottenQuestionsOut
 from api.models.inputs import AnswerId
-from api.overview import LISTED, forget_questions, look_at_answers
+from api.reports.overview import LISTED, forget_questions, look_at_answers
 from api.routes.page import STATIC
 
 router = APIRouter(tags=["dashboard"])

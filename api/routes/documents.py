@@ -11,9 +11,9 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, ValidationError
 
-from api import ingesting
+from api.doors import ingesting
 from api.http import uploads
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.problems import UNREADABLE
 from api.http.service import Service, ServiceDep, json_response, problem_docs
 from api.jobs import kept_files
@@ -21,7 +21,7 @@ from api.jobs.assignment import Assignment
 from api.models.documents import DocumentsOut, DocumentTextOut, ForgetOut, JobOut
 from api.models.inputs import DocumentsIn, check_collection
 from api.routes.jobs import TAKERS_OF_JOBS, accepted
-from api.setting_groups import ANY_COLLECTION_PATTERN
+from api.setting_groups.group import ANY_COLLECTION_PATTERN
 from rag.errors import RagError
 
 router = APIRouter(tags=["documents"])

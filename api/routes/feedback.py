@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 from sqlalchemy import Engine
 
-from api.http.caller import caller_of, not_for_visitors
+from api.http.access.caller import caller_of, not_for_visitors
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.feedback import FeedbackIn, FeedbackOut
 from generation.deciding.feedback import Feedback

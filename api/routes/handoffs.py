@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.handing_off import hand_off
-from api.http.admission import while_client_waits
+from api.http.limits.admission import while_client_waits
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.handoffs import HandoffIn, HandoffOut
 from rag.errors import NotFoundError

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.documents import JobOut, JobsOut

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.output import HealthOut, ReadyOut
 from rag.errors import OverloadedError, StateError

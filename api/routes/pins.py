@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from api.http.caller import caller_of
+from api.doors.pinning import list_pins, pin_answer, remove_pin
+from api.http.access.caller import caller_of
 from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.keys.reach import By
 from api.models.inputs import AnswerId, check_collection
 from api.models.pins import PinIn, PinOut, PinsOut
-from api.pinning import list_pins, pin_answer, remove_pin
 
 router = APIRouter(tags=["pins"])
 CollectionQuery = Annotated[

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.http.admission import while_client_waits
-from api.http.caller import caller_of
+from api.http.access.caller import caller_of
+from api.http.limits.admission import while_client_waits
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import ContextOut, SearchOut
 from api.models.inputs import ContextIn, SearchIn

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, bindparam, delete, func, or_, select, update
 
 from indexing.manifest.changes import Change, CloseFile, OpenFile, Place, PutDocument
 from indexing.manifest.commit import Commit
+from indexing.manifest.remembered import RememberedRevisions
 from indexing.manifest.rows import (
     HAS_SOURCE,
     announce_documents,
@@ -87,6 +88,7 @@ class Manifest:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._is_file = engine.dialect.name == "sqlite"
+        self._remembered = RememberedRevisions(self._changes, self._revisions)
 
     def collections(self) -> list[str]:
         """Names of the collections that hold documents, sorted."""
@@ -186,8 +188,8 @@ class Manifest:
     async def current(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
         """By document, the revision that readers shall see; unrecorded documents are left out."""
         if self._is_file:  # read in less time than a thread takes to wake up
-            return self._revisions(collection, document_ids)
-        return await asyncio.to_thread(self._revisions, collection, document_ids)
+            return self._remembered.current(collection, document_ids)
+        return await asyncio.to_thread(self._remembered.current, collection, document_ids)
 
     async def versions(self, collection: str, document_ids: Sequence[str]) -> dict[str, str]:
         """By document, the version that stands here; unrecorded documents are left out."""

@@ -15,9 +15,9 @@ import numpy as np
 from fakes import FileLoader, ThreadReader, WordTokenizer
 from sqlalchemy import Engine
 
-from api.conversing import PseudonymousAnswerer, Pseudonyms
+from api.assembly.conversing import PseudonymousAnswerer, Pseudonyms
+from api.assembly.reusing import open_pinned
 from api.http.app import create_app
-from api.reusing import open_pinned
 from api.settings import Settings
 from api.state.opening import open_state
 from generation.confidence.judging import Judge
@@ -59,7 +59,7 @@ TEXTS = {
 
 @dataclass(frozen=True)
 class FakeAnswering:
-    """The fields of `api.answering.Answering` that doors look at; the ledger is the real one."""
+    """The fields of `Answering` that doors look at; the ledger is the real one."""
 
     ledger: SqlLedger
     walls: Walls
@@ -331,7 +331,7 @@ def client_of(application: FakeApplication, **options: Any) -> httpx.AsyncClient
 
 async def ingest(application: FakeApplication, **texts: str) -> None:
     """Put texts, by their ids, into the default collection."""
-    from api.ingesting import document_from
+    from api.doors.ingesting import document_from
     from api.models.inputs import TextIn
 
     documents = [

@@ -14,7 +14,7 @@ import openai
 import pytest
 from api_fakes import BASE_URL, TEXTS, MakeApplication, MakeClient, QuotingGenerator, ingest
 
-from api.conversing import Pseudonyms
+from api.assembly.conversing import Pseudonyms
 from api.models.chat import ChatIn
 from rag.errors import BudgetError
 from rag.ports import Listener

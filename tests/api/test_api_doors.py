@@ -11,8 +11,8 @@ import httpx
 import pytest
 from api_fakes import BASE_URL, TEXTS, FakeApplication, client_of, ingest
 
-from api.client import RemoteDoor, ServiceGoneError
-from api.doors import Door, LocalDoor
+from api.doors.door import Door, LocalDoor
+from api.doors.through_service import RemoteDoor, ServiceGoneError
 from api.models.inputs import AnswerIn, DocumentsIn
 from api.models.pins import PinCitationIn, PinIn
 from indexing.ingesting.report import Progress

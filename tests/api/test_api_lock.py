@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from api_fakes import TEXTS, MakeApplication, fake_application, ingest, settings_in
 
-from api.client import ServiceGoneError, take_or_find, use_door
-from api.doors import Door
-from api.lock import DataLock, Holder
+from api.doors.door import Door
+from api.doors.lock import DataLock, Holder
+from api.doors.through_service import ServiceGoneError, take_or_find, use_door
 from rag.errors import QuestionError, ServiceError, SettingsError
 
 

@@ -12,14 +12,14 @@ import pytest
 from batching_place import COPIED, PAGE, PRICES, QUESTION, TRUE, USD, answers_of, batch_server
 
 from api.build import Application, build_around, embedding
-from api.client import RemoteDoor
-from api.doors import COMMAND_LINE, Door, LocalDoor
+from api.doors.door import COMMAND_LINE, Door, LocalDoor
+from api.doors.through_service import RemoteDoor
 from api.http.app import create_app
 from api.keys.key import Key
 from api.keys.records import KeyRecords
-from api.model_settings import BudgetSettings, PremiumSettings, PriceSettings
 from api.models.batches import BatchIn
 from api.models.inputs import KEY_HEADER
+from api.setting_groups.models import BudgetSettings, PremiumSettings, PriceSettings
 from api.settings import Settings
 from rag.errors import InputError, NotFoundError
 

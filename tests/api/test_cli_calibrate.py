@@ -11,8 +11,8 @@ import pytest
 from api_fakes import fake_application
 from typer.testing import CliRunner
 
+from api.assembly.deciding import calibrators, read_calibration
 from api.cli.main import make_app
-from api.deciding import calibrators, read_calibration
 from api.settings import Settings
 from api.state.opening import open_state
 from generation.deciding.feedback import Feedback

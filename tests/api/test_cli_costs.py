@@ -23,8 +23,8 @@ from rich.console import Console
 from spent import SPENT, Spent, judge_reuse, write
 from typer.testing import CliRunner
 
-from api.cli.cost_tables import in_words, print_sums, usd
 from api.cli.main import make_app
+from api.cli.tables.costs import in_words, print_sums, usd
 from api.models.costs import CostsOut, SumOut
 from api.settings import Settings
 from api.state.opening import open_state

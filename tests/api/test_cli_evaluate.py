@@ -15,9 +15,9 @@ from api_fakes import TEXTS, MakeApplication, MakeClient, QuotingGenerator, fake
 from typer.testing import CliRunner
 
 from api.cli.main import make_app
-from api.client import RemoteDoor
-from api.doors import LocalDoor
-from api.evaluating import DoorSystem, Plan, evaluate
+from api.doors.door import LocalDoor
+from api.doors.through_service import RemoteDoor
+from api.fitting.evaluating import DoorSystem, Plan, evaluate
 from evaluation.asking import PipelineSystem
 from evaluation.loading import load_questions
 from evaluation.questions import EvaluationQuestion

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from api.build import Application, build
 from api.cli.main import make_app
-from api.client import RemoteDoor
-from api.doors import LocalDoor
+from api.doors.door import LocalDoor
+from api.doors.through_service import RemoteDoor
+from api.fitting.tuned_files import how_to_apply, tuned_toml
+from api.fitting.tuning import FINDING, SENDING, TuningPlan, tune
 from api.settings import Settings, load_settings, setting_paths
-from api.tuned_files import how_to_apply, tuned_toml
-from api.tuning import FINDING, SENDING, TuningPlan, tune
 from evaluation.loading import load_questions
 from evaluation.tuning.outcome import Outcome, Tuning
 from indexing.embedding.packaged import PackagedEmbedder

@@ -15,10 +15,10 @@ import pytest
 from api_fakes import FakeApplication, MakeApplication, MakeClient, client_of
 from spent import SPENT, Spent, judge_reuse, write
 
-from api.client import RemoteDoor
-from api.doors import Door, LocalDoor
+from api.doors.door import Door, LocalDoor
+from api.doors.through_service import RemoteDoor
 from api.models.costs import CostsIn, CostsOut
-from api.spending import look_up_costs
+from api.reports.spending import look_up_costs
 from generation.money.budgets import Walls
 from generation.money.ledger import utc_now
 from rag.errors import InputError

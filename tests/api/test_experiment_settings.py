@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.experimenting import settings_of_arms
+from api.assembly.experimenting import settings_of_arms
 from api.settings import load_settings
 from rag.errors import SettingsError
 

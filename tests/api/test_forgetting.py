@@ -7,9 +7,9 @@ from itertools import count
 from sqlalchemy import Engine, select
 from test_retention import put
 
+from api.assembly.conversing import Pseudonyms
 from api.audit.log import AuditLog
-from api.conversing import Pseudonyms
-from api.forgetting import forget_conversation, forget_visitor
+from api.forgetting.people import forget_conversation, forget_visitor
 from api.keys.reach import By, Reach
 from generation.distilling.tables import LESSONS
 from generation.money.tables import ANSWERS

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from api_fakes import TEXTS, FakeApplication, MakeApplication, MakeClient, ingest
 
-from api.doors import LocalDoor
+from api.doors.door import LocalDoor
 from api.models.inputs import AnswerIn
 from api.settings import load_settings
 from rag.errors import SettingsError

@@ -15,7 +15,7 @@ from keyed import KEYS, OTHER_PAGE, PAGE, call, make_keys
 
 import api.routes
 from api.cli.serve import check_address
-from api.http.rights import RIGHTS, right_of
+from api.http.access.rights import RIGHTS, right_of
 from api.keys.key import Key
 from api.keys.records import KeyRecords
 from rag.errors import SettingsError

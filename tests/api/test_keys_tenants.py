@@ -13,8 +13,8 @@ import pytest
 from api_fakes import FakeApplication, MakeClient, finish
 from keyed import KEYS, OTHER_PAGE, call, make_keys
 
-from api.http.caller import Caller
-from api.http.rights import RIGHTS
+from api.http.access.caller import Caller
+from api.http.access.rights import RIGHTS
 from api.keys.key import Key
 from api.keys.reach import EVERYTHING, Reach
 from rag.errors import AccessError

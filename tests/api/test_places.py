@@ -11,7 +11,7 @@ import pytest
 from api_fakes import MakeApplication, MakeClient
 from virtual_clock import now, on_virtual_clock
 
-from api.http.places import (
+from api.http.limits.places import (
     CROWDED_WAIT_S,
     LONGEST_WAIT_S,
     QUIET_PLACES_PER_CORE,

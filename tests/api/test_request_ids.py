@@ -17,7 +17,7 @@ from test_api_problems import FailingRetriever
 from test_cli_processes import serving
 
 from api.http.request_ids import current_request_id, request_id
-from api.logs import JsonFormatter, TextFormatter
+from api.telemetry.logs import JsonFormatter, TextFormatter
 
 ASKED = {"question": "refunds"}
 HEX_CHARS = 32

@@ -14,10 +14,10 @@ from api_fakes import MakeApplication
 from sqlalchemy import Engine, Table, func, inspect, select
 
 from api.audit.tables import AUDIT
+from api.forgetting.retention import sweep
 from api.http.app import create_app
 from api.jobs.records import JobRecords
 from api.jobs.tables import JOBS
-from api.retention import sweep
 from api.settings import Settings, load_settings, setting_paths
 from api.state.opening import open_state
 from generation.batching.tables import BATCH_ENTRIES, BATCHES
@@ -133,7 +133,7 @@ def test_jobs_and_what_failed_in_them_expire(
 async def test_a_service_sweeps_when_it_starts(
     make_application: MakeApplication, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="api.retention")
+    caplog.set_level(logging.INFO, logger="api.forgetting.retention")
     application = make_application({"dashboard": {"keep_questions": True}})
     fill(application.state)
     app = create_app(application)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from openai_server import OpenAIServer, Page, Silence, Stream, error_page, runni
 
 from api.build import Application, build_around, embedding
 from api.http.app import create_app
-from api.model_settings import BudgetSettings, LocalSettings, PremiumSettings, PriceSettings
+from api.setting_groups.models import BudgetSettings, LocalSettings, PremiumSettings, PriceSettings
 from api.settings import Settings
 from rag.errors import SettingsError
 

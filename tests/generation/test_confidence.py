@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.setting_groups import AnswerSettings
+from api.setting_groups.answers import AnswerSettings
 from generation.confidence.quoted import LogisticConfidence, Signals
 
 RECORD = json.loads(files("generation.confidence").joinpath("quoted.json").read_text())

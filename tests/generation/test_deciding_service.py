@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from test_answers_with_models import QUESTION, TRUE, VAGUE, made, model, said
 
-from api.model_settings import DecisionSettings
+from api.setting_groups.models import DecisionSettings
 from api.settings import load_settings
 from rag.errors import SettingsError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from fakes import HashingEmbedder
 from sqlalchemy import Engine, func, select
 
-from api.deciding import open_deciding
-from api.model_settings import DecisionSettings
+from api.assembly.deciding import open_deciding
+from api.setting_groups.models import DecisionSettings
 from api.settings import Settings
 from generation.deciding.decision import Option, Stakes
 from generation.deciding.dials import LEAST_ERROR_USD, Situation

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from api.build import Application, build_around, embedding
 from api.cli.main import make_app
 from api.http.app import create_app
-from api.model_settings import LocalSettings, PremiumSettings, PriceSettings
+from api.setting_groups.models import LocalSettings, PremiumSettings, PriceSettings
 from api.settings import Settings
 from generation.distilling.tables import LESSON_DOCUMENTS, LESSONS
 

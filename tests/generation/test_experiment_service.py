@@ -12,10 +12,10 @@ import httpx
 import pytest
 from openai_server import OpenAIServer, Stream, running_openai_server
 
+from api.assembly.conversing import Pseudonyms
+from api.assembly.experimenting import looked_at
 from api.audit.log import AuditLog, Deed
 from api.build import Application, build_around, embedding
-from api.conversing import Pseudonyms
-from api.experimenting import looked_at
 from api.http.app import create_app
 from api.settings import Settings, load_settings
 from generation.experiments.assignment import assign

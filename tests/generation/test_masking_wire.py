@@ -23,8 +23,8 @@ from api.build import Application, build_around, embedding
 from api.http.app import create_app
 from api.keys.key import Key
 from api.keys.records import KeyRecords
-from api.model_settings import LocalSettings, ModelSettings, PremiumSettings, PriceSettings
-from api.privacy_settings import PrivacySettings
+from api.setting_groups.models import LocalSettings, ModelSettings, PremiumSettings, PriceSettings
+from api.setting_groups.privacy import PrivacySettings
 from api.settings import Settings, load_settings
 from rag.errors import SettingsError
 from rag.types import Question

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from api.build import Application, build_around, embedding
 from api.http.app import create_app
-from api.setting_groups import ReuseSettings
+from api.setting_groups.answers import ReuseSettings
 from api.settings import Settings
 
 QUESTION = "How many business days does a refund take?"

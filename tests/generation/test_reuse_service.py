@@ -10,13 +10,14 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from api.assembly.reusing import made_by
 from api.build import Application, build_around, embedding
-from api.doors import LocalDoor
-from api.evaluating import DoorSystem
+from api.doors.door import LocalDoor
+from api.fitting.evaluating import DoorSystem
 from api.http.app import create_app
-from api.model_settings import DecisionSettings
-from api.reusing import made_by
-from api.setting_groups import AnswerSettings, LogSettings, RetrievalSettings, ReuseSettings
+from api.setting_groups.answers import AnswerSettings, RetrievalSettings, ReuseSettings
+from api.setting_groups.models import DecisionSettings
+from api.setting_groups.server import LogSettings
 from api.settings import Settings
 from evaluation.questions import EvaluationQuestion
 from generation.deciding.feedback import Feedback

@@ -12,7 +12,7 @@ from openai_server import Stream, error_page
 from otlp_receiver import ROOT, Receiver, receiving
 from test_answers_with_models import QUESTION, TRUE, VAGUE, made, model, said
 
-from api.tracing_settings import TracingSettings
+from api.setting_groups.traces import TracingSettings
 
 __all__ = ["made", "model"]  # fixtures
 

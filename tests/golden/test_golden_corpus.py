@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from api.build import build
-from api.setting_groups import AnswerSettings
+from api.setting_groups.answers import AnswerSettings
 from api.settings import Settings
 from compression.tokens import TiktokenCounter
 from indexing.embedding.packaged import PackagedEmbedder

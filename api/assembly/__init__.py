@@ -1,0 +1,1 @@
+"""What `build` puts together, part by part: settings in, parts of the path out."""

@@ -1,0 +1,1 @@
+"""Fits the service to a user's own data: evaluation, calibration, frontier, tuning."""

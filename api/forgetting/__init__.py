@@ -1,0 +1,1 @@
+"""What is deleted of people, by wish and by time."""

@@ -1,0 +1,106 @@
+"""Brings questions to their places: the last layer before the routes, and one before the gate.
+
+What comes when there is no place is refused before anything of it is parsed. The body is received
+first, so that whoever sends it slowly holds no place; nor does whoever is slow to read. Where there
+is no hope, a question is turned away before anybody looks at its key.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.access.gate import foreign_page
+from api.http.limits.admission import ClientLeftError
+from api.http.limits.places import Places
+from api.http.openai_errors import refused
+from api.http.problems import TOLD
+from rag.aside import PLACE, standing_aside
+
+PATHS = frozenset({"/v1/answers", "/v1/chat/completions", "/v1/search", "/v1/context"})
+"""Where a question is worked on."""
+SMALL_BODY = 65_536
+
+
+def is_question(scope: Scope) -> bool:
+    """Whether a request takes a place."""
+    return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"
+
+
+class Barrier:
+    """The layer before the gate. It lets through what a web page of another origin asks, which
+    could not read what it is told here.
+    """
+
+    def __init__(self, app: ASGIApp, *, places: Places) -> None:
+        self._app = app
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or turn it away."""
+        if self._places.are_hopeless and is_question(scope):
+            request = Request(scope)
+            if foreign_page(request.headers) is None:
+                response = refused(request, self._places.turn_away())
+                length = request.headers.get("content-length", "")
+                if not length.isdecimal() or int(length) > SMALL_BODY:
+                    response.headers["Connection"] = "close"  # nobody will read the body
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class Usher:
+    """The layer around the routes, with the places that it gives away."""
+
+    def __init__(self, app: ASGIApp, *, places: Places) -> None:
+        self._app = app
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give one question a place, or tell that there is none."""
+        if not is_question(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await _received(receive)
+            place = await self._places.enter()
+        except TOLD as error:
+            await refused(Request(scope), error)(scope, receive, send)
+            return
+        token = PLACE.set(place)
+        try:
+            await self._app(scope, _after(body, receive), _aside(send))
+        finally:
+            PLACE.reset(token)
+            place.end()
+
+
+async def _received(receive: Receive) -> Message:
+    """The whole body as one message. Raises ClientLeftError."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": b"".join(parts), "more_body": False}
+
+
+def _after(body: Message, receive: Receive) -> Receive:
+    """Gives what was received already, and then what comes."""
+    kept = [body]
+
+    async def next_message() -> Message:
+        return kept.pop() if kept else await receive()
+
+    return next_message
+
+
+def _aside(send: Send) -> Send:
+    async def sender(message: Message) -> None:
+        with standing_aside():
+            await send(message)
+
+    return sender

@@ -1,0 +1,1 @@
+"""What is told of money and quality: sums, plots, tables for spreadsheets."""
