@@ -23,6 +23,7 @@ Action = Literal[
     "document.sync",
     "conversation.forget",
     "visitor.forget",
+    "question.forget",
     "answer.pin",
     "answer.unpin",
     "calibration.keep",

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement
-
 from api.keys.reach import EVERYTHING, Reach
 from api.models.costs import WallOut
 from api.models.dashboard import (
@@ -21,7 +19,6 @@ from api.models.dashboard import (
 )
 from api.models.documents import JobLineOut
 from api.reports.spending import walls_within
-from generation.money.tables import ANSWERS
 from generation.overview.asked import AskedQuestions
 from generation.overview.changes import changes
 from generation.overview.over_time import Step, over_time
@@ -46,23 +43,6 @@ async def look_at_answers(
     """
     now = now or datetime.now(UTC)
     return await asyncio.to_thread(_look, application, asked, jobs, reach, now)
-
-
-async def forget_questions(
-    application: Application, answer_ids: Sequence[str] | None, reach: Reach = EVERYTHING
-) -> int:
-    """Delete the words of questions that are kept for the dashboard; gives how many there were.
-
-    Of these answers within reach, None being all. Raises StateError.
-    """
-    asked = AskedQuestions(application.state)
-    if answer_ids is None and reach.tenant is None:
-        return await asyncio.to_thread(asked.forget_all)
-    which: list[ColumnElement[bool]]
-    which = [] if answer_ids is None else [ANSWERS.c.answer_id.in_(answer_ids)]
-    if reach.tenant is not None:
-        which += [ANSWERS.c.tenant == reach.tenant, reach.within(ANSWERS.c.collection)]
-    return await asyncio.to_thread(asked.forget, *which)
 
 
 def _look(

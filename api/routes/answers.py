@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 @router.post(
     "/v1/answers",
     response_model=AnswerOut,
-    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 503)
+    responses=problem_docs(401, 404, 415, 422, 429)
     | {200: {"content": {"text/event-stream": {}}, "links": _LINKS}},
 )
 async def answer_question(asked: AnswerIn, request: Request, service: ServiceDep) -> Response:

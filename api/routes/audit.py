@@ -15,7 +15,7 @@ from api.models.audit import AuditEntryOut, AuditIn, AuditOut
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/v1/audit", response_model=AuditOut, responses=problem_docs(401, 403, 422, 429, 503))
+@router.get("/v1/audit", response_model=AuditOut, responses=problem_docs(401, 422, 429))
 async def audit(
     asked: Annotated[AuditIn, Query()], request: Request, service: ServiceDep
 ) -> Response:

@@ -16,8 +16,7 @@ router = APIRouter(tags=["batches"])
     "/v1/batches",
     response_model=BatchOut,
     status_code=202,
-    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 502, 503)
-    | {202: link_docs("batch_id", "batch")},
+    responses=problem_docs(401, 404, 415, 422, 429, 502) | {202: link_docs("batch_id", "batch")},
 )
 async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) -> Response:
     """Quote what can be quoted, and send the rest to the premium model as one batch.
@@ -35,7 +34,7 @@ async def submit_batch(asked: BatchIn, request: Request, service: ServiceDep) ->
 @router.get(
     "/v1/batches/{batch_id}",
     response_model=BatchStateOut,
-    responses=problem_docs(401, 403, 404, 409, 422, 429, 502, 503),
+    responses=problem_docs(401, 404, 409, 422, 429, 502),
 )
 async def batch(batch_id: str, request: Request, service: ServiceDep) -> Response:
     """How far a batch is; its answers, in the order of the questions, once it has ended."""

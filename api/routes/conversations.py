@@ -19,7 +19,7 @@ router = APIRouter(tags=["answers"])
 @router.delete(
     "/v1/conversations/{conversation_id:path}",
     response_model=ForgottenOut,
-    responses=problem_docs(400, 401, 403, 422, 429, 503),
+    responses=problem_docs(401, 422, 429),
 )
 async def delete_conversation(
     conversation_id: Annotated[str, Path(max_length=200)], request: Request, service: ServiceDep

@@ -21,7 +21,7 @@ _CSV: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/v1/costs",
     response_model=CostsOut,
-    responses={**_CSV, **problem_docs(401, 403, 422, 429, 503)},
+    responses={**_CSV, **problem_docs(401, 422, 429)},
 )
 async def costs(
     asked: Annotated[CostsQuery, Query()], request: Request, service: ServiceDep

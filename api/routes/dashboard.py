@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from api.forgetting.questions import forget_questions
 from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
+from api.keys.reach import By
 from api.models.dashboard import DashboardIn, DashboardOut, ForgottenQuestionsOut
 from api.models.inputs import AnswerId
-from api.reports.overview import LISTED, forget_questions, look_at_answers
+from api.reports.overview import LISTED, look_at_answers
 from api.routes.page import STATIC
 
 router = APIRouter(tags=["dashboard"])
@@ -26,7 +29,7 @@ async def page() -> Response:
 @router.get(
     "/v1/dashboard",
     response_model=DashboardOut,
-    responses=problem_docs(401, 403, 422, 429, 503),
+    responses=problem_docs(401, 422, 429),
 )
 async def dashboard(
     asked: Annotated[DashboardIn, Query()], request: Request, service: ServiceDep
@@ -40,7 +43,7 @@ async def dashboard(
 @router.delete(
     "/v1/questions",
     response_model=ForgottenQuestionsOut,
-    responses=problem_docs(401, 403, 422, 429, 503),
+    responses=problem_docs(401, 422, 429),
 )
 async def delete_questions(
     request: Request,
@@ -50,6 +53,7 @@ async def delete_questions(
     ] = None,
 ) -> Response:
     """Delete the words of questions that are kept for the dashboard."""
-    reach = caller_of(request).reach
-    count = await forget_questions(service.application, answer_id, reach)
+    caller = caller_of(request)
+    by = By(caller.actor, caller.tenant, caller.reach)
+    count = await asyncio.to_thread(forget_questions, service.application.state, answer_id, by)
     return json_response(ForgottenQuestionsOut(questions=count))

@@ -66,7 +66,7 @@ _BODY: dict[str, Any] = {
     "/v1/documents",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(400, 401, 403, 413, 415, 422, 429, 503) | {202: TAKERS_OF_JOBS},
+    responses=problem_docs(401, 415, 422, 429) | {202: TAKERS_OF_JOBS},
     openapi_extra=_BODY,
 )
 async def ingest_documents(request: Request, service: ServiceDep) -> Response:
@@ -85,9 +85,7 @@ async def ingest_documents(request: Request, service: ServiceDep) -> Response:
     return accepted(job.shown_to(caller_of(request).reach))
 
 
-@router.get(
-    "/v1/documents", response_model=DocumentsOut, responses=problem_docs(401, 403, 404, 429)
-)
+@router.get("/v1/documents", response_model=DocumentsOut, responses=problem_docs(401, 404, 429))
 async def list_documents(
     request: Request, service: ServiceDep, collection: ListedCollectionQuery = None
 ) -> Response:
@@ -100,7 +98,7 @@ async def list_documents(
 @router.get(
     "/v1/documents/{document_id:path}",
     response_model=DocumentTextOut,
-    responses=problem_docs(401, 403, 404, 422, 429),
+    responses=problem_docs(401, 404, 422, 429),
 )
 async def get_document(
     document_id: str, request: Request, service: ServiceDep, collection: CollectionQuery = None
@@ -117,7 +115,7 @@ async def get_document(
 @router.delete(
     "/v1/documents/{document_id:path}",
     response_model=ForgetOut,
-    responses=problem_docs(401, 403, 404, 422, 429),
+    responses=problem_docs(401, 404, 422, 429),
 )
 async def forget_document(
     document_id: str, request: Request, service: ServiceDep, collection: CollectionQuery = None

@@ -20,7 +20,7 @@ router = APIRouter(tags=["answers"])
 @router.post(
     "/v1/feedback",
     response_model=FeedbackOut,
-    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 503),
+    responses=problem_docs(401, 404, 415, 422, 429),
 )
 async def give_feedback(
     told: FeedbackIn, request: Request, service: ServiceDep, afterwards: BackgroundTasks

@@ -16,7 +16,7 @@ router = APIRouter(tags=["answers"])
 @router.post(
     "/v1/handoffs",
     response_model=HandoffOut,
-    responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
+    responses=problem_docs(401, 404, 415, 422, 429, 502),
 )
 async def take_over(told: HandoffIn, request: Request, service: ServiceDep) -> Response:
     """Send a question, and where to reply, to the webhook of the setting `handoff.webhook`."""

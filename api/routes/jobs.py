@@ -18,7 +18,7 @@ TAKERS_OF_JOBS = link_docs("job_id", "get_job", "cancel_job", "retry_job")
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/v1/jobs", response_model=JobsOut, responses=problem_docs(401, 403, 422, 429))
+@router.get("/v1/jobs", response_model=JobsOut, responses=problem_docs(401, 422, 429))
 async def list_jobs(
     request: Request,
     service: ServiceDep,
@@ -30,7 +30,7 @@ async def list_jobs(
     return json_response(JobsOut(jobs=[job.shown_to(reach) for job in jobs]))
 
 
-@router.get("/v1/jobs/{job_id}", response_model=JobOut, responses=problem_docs(401, 403, 404, 429))
+@router.get("/v1/jobs/{job_id}", response_model=JobOut, responses=problem_docs(401, 404, 429))
 async def get_job(job_id: str, request: Request, service: ServiceDep) -> Response:
     """State, progress and, once it is done, every item with its outcome and reason."""
     reach = caller_of(request).reach
@@ -41,7 +41,7 @@ async def get_job(job_id: str, request: Request, service: ServiceDep) -> Respons
     "/v1/jobs/{job_id}",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(401, 403, 404, 429),
+    responses=problem_docs(401, 404, 429),
 )
 async def cancel_job(job_id: str, request: Request, service: ServiceDep) -> Response:
     """Stop a job; what it has indexed stays."""
@@ -53,7 +53,7 @@ async def cancel_job(job_id: str, request: Request, service: ServiceDep) -> Resp
     "/v1/jobs/{job_id}/retry",
     response_model=JobOut,
     status_code=202,
-    responses=problem_docs(401, 403, 404, 409, 429, 503),
+    responses=problem_docs(401, 404, 409, 429),
 )
 async def retry_job(job_id: str, request: Request, service: ServiceDep) -> Response:
     """Make a new job of what failed in a finished one: of all of it, if the job itself failed."""

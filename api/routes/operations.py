@@ -30,7 +30,7 @@ async def health() -> Response:
     return json_response(HealthOut(version=project_version()))
 
 
-@router.get("/ready", response_model=ReadyOut, responses=problem_docs(503))
+@router.get("/ready", response_model=ReadyOut)
 async def ready(request: Request, service: ServiceDep) -> Response:
     """Able to answer: the state can be read. An empty service is ready too.
 
@@ -48,7 +48,7 @@ async def ready(request: Request, service: ServiceDep) -> Response:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=problem_docs(401, 403, 429)
+    responses=problem_docs(401, 429)
     | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(service: ServiceDep) -> Response:

@@ -26,8 +26,7 @@ PinIdPath = Annotated[AnswerId, Path(description="Id from the list.")]
     "/v1/pins",
     response_model=PinOut,
     status_code=201,
-    responses=problem_docs(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
-    | {201: link_docs("pin_id", "unpin")},
+    responses=problem_docs(401, 404, 409, 415, 422, 429) | {201: link_docs("pin_id", "unpin")},
 )
 async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
     """Pin an answer to a question: one that is kept, corrected or not, or one of your own."""
@@ -36,7 +35,7 @@ async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
     return json_response(await pin_answer(service.application, asked, by), 201)
 
 
-@router.get("/v1/pins", response_model=PinsOut, responses=problem_docs(401, 403, 422, 429, 503))
+@router.get("/v1/pins", response_model=PinsOut, responses=problem_docs(401, 422, 429))
 async def pins(
     request: Request, service: ServiceDep, collection: CollectionQuery = None
 ) -> Response:
@@ -50,7 +49,7 @@ async def pins(
 @router.delete(
     "/v1/pins/{pin_id}",
     response_model=PinOut,
-    responses=problem_docs(401, 403, 404, 422, 429, 503),
+    responses=problem_docs(401, 404, 422, 429),
 )
 async def unpin(pin_id: PinIdPath, request: Request, service: ServiceDep) -> Response:
     """Delete a pinned answer; gives what it was."""

@@ -10,9 +10,7 @@ from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.answers import ContextOut, SearchOut
 from api.models.inputs import ContextIn, SearchIn
 
-router = APIRouter(
-    tags=["search"], responses=problem_docs(400, 401, 403, 404, 413, 415, 422, 429, 503)
-)
+router = APIRouter(tags=["search"], responses=problem_docs(401, 404, 415, 422, 429))
 
 
 @router.post("/v1/search", response_model=SearchOut)

@@ -19,7 +19,7 @@ router = APIRouter(tags=["answers"])
 @router.delete(
     "/v1/visitors/{visitor}",
     response_model=ForgottenOut,
-    responses=problem_docs(401, 403, 422, 429, 503),
+    responses=problem_docs(401, 422, 429),
 )
 async def delete_visitor(
     visitor: Annotated[str, Path(pattern=f"^{VISITOR.pattern}$")],

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     Engine,
     Index,
     MetaData,
@@ -64,26 +65,30 @@ class AskedQuestions:
         with self._engine.begin() as connection:
             connection.execute(insert(ASKED_QUESTIONS), row)
 
-    def forget(self, *which: ColumnElement[bool]) -> int:
-        """Delete the questions of the answers of which these conditions hold, in the ledger.
-
-        Gives how many there were.
-        """
-        answers = select(ANSWERS.c.answer_id).where(*which)
-        return self._delete(ASKED_QUESTIONS.c.answer_id.in_(answers))
-
     def forget_all(self) -> int:
         """Delete every question; gives how many there were."""
-        return self._delete()
+        with self._engine.begin() as connection:
+            return forget_asked(connection)
 
     def drop_older(self, days: float) -> int:
         """Delete those that are older than so many days; gives how many there were."""
         last = text_of(self._now() - timedelta(days=days))
-        return self._delete(ASKED_QUESTIONS.c.at < last)
-
-    def _delete(self, *which: ColumnElement[bool]) -> int:
         with self._engine.begin() as connection:
-            return connection.execute(delete(ASKED_QUESTIONS).where(*which)).rowcount
+            return connection.execute(
+                delete(ASKED_QUESTIONS).where(ASKED_QUESTIONS.c.at < last)
+            ).rowcount
+
+
+def forget_asked(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Delete the questions of the answers of which these conditions hold, in the ledger.
+
+    Without a condition all questions; gives how many there were.
+    """
+    chosen = delete(ASKED_QUESTIONS)
+    if which:
+        answers = select(ANSWERS.c.answer_id).where(*which)
+        chosen = chosen.where(ASKED_QUESTIONS.c.answer_id.in_(answers))
+    return connection.execute(chosen).rowcount
 
 
 class QuestionKeepingLedger:

@@ -126,12 +126,19 @@ async def test_words_are_kept_only_where_that_is_set(
     assert AskedQuestions(silent.state).forget_all() == 0, "the start has deleted them"
 
 
-async def test_questions_are_forgotten(keeping: httpx.AsyncClient) -> None:
+async def test_questions_are_forgotten_and_the_audit_log_tells_how_many(
+    keeping: httpx.AsyncClient,
+) -> None:
     one = (await look(keeping))["dearest"][0]
     response = await keeping.delete("/v1/questions", params={"answer_id": one["id"]})
     assert response.json() == {"status": "forgotten", "questions": 1}
     assert (await look(keeping))["dearest"][0] == one | {"question": None}
     assert (await keeping.delete("/v1/questions")).json()["questions"] == 649
+    entries = (await keeping.get("/v1/audit")).json()["entries"]
+    assert [(entry["action"], entry["object"]) for entry in entries] == [
+        ("question.forget", "questions: 649"),
+        ("question.forget", "questions: 1"),
+    ]
     assert {line["question"] for line in (await look(keeping))["dearest"]} == {None}
 
 

@@ -15,7 +15,12 @@ from generation.deciding.feedback import FEEDBACK
 from generation.money.ledger import SqlLedger
 from generation.money.sums import costs
 from generation.money.tables import ANSWERS
-from generation.overview.asked import ASKED_QUESTIONS, AskedQuestions, QuestionKeepingLedger
+from generation.overview.asked import (
+    ASKED_QUESTIONS,
+    AskedQuestions,
+    QuestionKeepingLedger,
+    forget_asked,
+)
 from generation.overview.changes import LEAST_ANSWERS, WEEK, Changes, changes
 from generation.overview.over_time import over_time
 from generation.overview.selection import Selection
@@ -226,7 +231,8 @@ async def test_questions_are_kept_beside_their_answers_and_forgotten(state_engin
         words = list(connection.scalars(select(ASKED_QUESTIONS.c.question)))
     assert sorted(words) == ["Why ans_1?", "Why ans_2?", "Why ans_3?"]
     assert len(rows_of(state_engine, EVER)) == 3
-    assert asked.forget(ANSWERS.c.answer_id.in_(["ans_1", "unknown"])) == 1
+    with state_engine.begin() as connection:
+        assert forget_asked(connection, ANSWERS.c.answer_id.in_(["ans_1", "unknown"])) == 1
     assert asked.forget_all() == 2
     assert asked.forget_all() == 0
 
