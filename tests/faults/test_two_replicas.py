@@ -5,13 +5,10 @@ The store is Qdrant's own engine behind its HTTP interface, in the test's proces
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +20,7 @@ from patience import FAR_S
 from postgres import find_programs, running_cluster
 from pydantic import SecretStr
 from qdrant_over_http import qdrant_over_http
+from redis_server import running_redis
 from sqlalchemy import Engine
 
 from api.keys.key import Key
@@ -52,32 +50,6 @@ class Pair:
             for one in (self.one, self.other)
         ]
         return clients[0], clients[1]
-
-
-@contextmanager
-def running_redis(folder: Path) -> Iterator[str]:
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no Redis: install the package redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-    process = subprocess.Popen([*command, str(folder)], stdout=subprocess.DEVNULL)
-    try:
-        eventually(lambda: is_there(port))
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=FAR_S)
-
-
-def is_there(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
