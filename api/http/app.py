@@ -13,7 +13,7 @@ from api.audit.refusals import Refusals
 from api.http import openapi, problems
 from api.http.access.gate import Gate
 from api.http.limits.bodies import BodyLimits
-from api.http.limits.usher import Barrier, Usher
+from api.http.limits.usher import Barrier, Comebacks, Usher
 from api.http.middleware import Doorkeeper
 from api.http.service import Service, make_service
 from api.keys.rates import Rates
@@ -102,7 +102,8 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     """What every request passes, the innermost first."""
     application = service.application
     settings = application.settings.server
-    app.add_middleware(Usher, places=service.places)
+    comebacks = Comebacks()
+    app.add_middleware(Usher, places=service.places, comebacks=comebacks)
     if application.tracing is not None:
         app.add_middleware(application.tracing.requests)
     redis_url = settings.redis_url
@@ -114,7 +115,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
         token=service.token,
         listens_beyond=not is_loopback(settings.host),
     )
-    app.add_middleware(Barrier, places=service.places)
+    app.add_middleware(Barrier, places=service.places, comebacks=comebacks)
     app.add_middleware(
         Doorkeeper,
         allowed_hosts=(settings.host, *settings.allowed_hosts),

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import httpx
 import pytest
 from api_fakes import MakeApplication, MakeClient
+from starlette.types import Scope
 from virtual_clock import now, on_virtual_clock
 
 from api.http.limits.places import (
     CROWDED_WAIT_S,
+    FIRST_TRY_S,
     LONGEST_WAIT_S,
     QUIET_PLACES_PER_CORE,
+    RETRY_AFTER_S,
     WINDOW_S,
     Places,
     Seat,
 )
+from api.http.limits.usher import Comebacks
 from rag.aside import PLACE, standing_aside
 from rag.errors import OverloadedError
 
@@ -116,6 +121,47 @@ async def test_it_is_no_longer_crowded_when_fewer_come() -> None:
 
 
 @on_virtual_clock
+async def test_those_who_come_back_at_once_do_not_keep_it_crowded_for_ever() -> None:
+    places = Places(1, now)
+    places._close_up()
+    answered = 0
+
+    async def insist(until_s: float) -> None:
+        nonlocal answered
+        while now() < until_s:
+            try:
+                await hold(places, 0.02)
+                answered += 1
+            except OverloadedError:
+                await asyncio.sleep(0.001)
+
+    await asyncio.gather(*(insist(FIRST_TRY_S) for _ in range(20)))
+    assert places.is_crowded, "they make a thousand requests a second"
+    before, until_s = answered, now() + 10
+    await asyncio.gather(*(insist(until_s) for _ in range(20)))
+    assert not places.is_crowded, "all who are there find a place in time"
+    assert answered - before > 0.8 * QUIET * 10 / 0.02
+
+
+@on_virtual_clock
+async def test_the_more_often_it_is_crowded_again_the_more_rarely_that_is_tried() -> None:
+    places = Places(1, now)
+    opened, was_crowded = [], False
+    for _ in range(40_000):  # 100 seconds
+        task = asyncio.create_task(hold(places, 0.01 * QUIET))
+        task.add_done_callback(lambda done: done.exception())
+        await asyncio.sleep(0.0025)
+        if was_crowded and not places.is_crowded:
+            opened.append(now())
+        was_crowded = places.is_crowded
+    pauses = [later - earlier for earlier, later in pairwise(opened)]
+    assert 3 <= len(opened) <= 4
+    assert pauses == pytest.approx(
+        [2 * FIRST_TRY_S, 4 * FIRST_TRY_S, 8 * FIRST_TRY_S][: len(pauses)], abs=3
+    )
+
+
+@on_virtual_clock
 async def test_all_that_waits_is_told_when_a_wait_was_too_long() -> None:
     places = Places(1, now)
     seats = [await places.enter() for _ in range(QUIET)]
@@ -165,6 +211,36 @@ async def test_who_leaves_while_he_waits_takes_no_place_along() -> None:
     for seat in seats:
         seat.end()
     assert places._taken == 0
+
+
+# Who comes back
+
+
+@on_virtual_clock
+async def test_who_comes_back_too_soon_waits_and_nobody_else_does() -> None:
+    comebacks = Comebacks(now)
+    names = [{"type": "http", "client": ("127.0.0.1", port)} for port in range(20)]
+    for name in names:
+        comebacks.note(name)
+    began = now()
+    await comebacks.wait({"type": "http", "client": ("127.0.0.1", 99)})
+    assert now() == began
+
+    async def wait(name: Scope) -> float:
+        await comebacks.wait(name)
+        return now() - began
+
+    waited = await asyncio.gather(*map(wait, names))
+    assert min(waited) >= RETRY_AFTER_S
+    assert max(waited) <= 2 * RETRY_AFTER_S
+    assert len(set(waited)) == len(waited), "they come back one after the other"
+    began = now()
+    await asyncio.gather(*map(wait, names))
+    assert now() == began, "who has waited is heard"
+    comebacks.note(names[0])
+    await asyncio.sleep(2 * RETRY_AFTER_S)
+    await comebacks.wait(names[1])
+    assert not comebacks._until, "nobody is remembered for longer"
 
 
 # Over HTTP

@@ -3,8 +3,10 @@
 As long as the machine keeps up, who finds no place waits for one, first come, first served. When
 more come than it can answer, waiting helps nobody: it is crowded. Then those who wait are told to
 come back, a newcomer waits a moment at most, the newest go first, and fewer are worked on at once,
-so that the answers which are given are given soon. It ends when no more come than can be answered.
-What can be answered is measured all the time: it is how long questions hold their places.
+so that the answers which are given are given soon. It ends when no more come than can be answered,
+which is measured all the time by how long questions hold their places. And since those who are
+refused may come back at once, and so be counted again and again, it is tried after a while whether
+all who come find places, the more rarely the more often they did not.
 
 The thought is that of K. Nichols and V. Jacobson, "Controlling Queue Delay" (ACM Queue 10(5),
 2012), with the newest first as B. Maurer has it in "Fail at Scale" (ACM Queue 13(8), 2015).
@@ -24,11 +26,13 @@ QUIET_PLACES_PER_CORE = 4
 CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
-LONGEST_WAIT_S = 1.0
+LONGEST_WAIT_S = 2.0
 CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
-ENOUGH = 0.9
-"""It is no longer crowded when those who came would fill no more than this share of the places."""
+FIRST_TRY_S = 5.0
+LAST_TRY_S = 60.0
+"""How long it stays crowded before it is tried without: this long at first, then twice as long each
+time that it was crowded again within `FIRST_TRY_S`, and this long at most."""
 RETRY_AFTER_S = 1.0
 
 
@@ -41,7 +45,10 @@ class Places:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._taken = 0
         self.is_crowded = False
-        self._held_s = 0.0
+        self._opened_at = now() - FIRST_TRY_S
+        self._try_s = FIRST_TRY_S
+        self._try_at = 0.0
+        self._each_s = 0.0  # one question after the other takes so long
         self._measured = _Measured(now())
 
     async def enter(self) -> Seat:
@@ -92,11 +99,15 @@ class Places:
             raise
 
     def _wait_ahead_s(self) -> float:
-        """How long a newcomer would wait, by how long others have held their places."""
-        return len(self._waiting) * self._held_s / self._limit
+        """How long a newcomer would wait."""
+        return len(self._waiting) * self._each_s
 
     def _close_up(self) -> None:
         """From now on it is crowded: who waits has waited in vain."""
+        now = self._now()
+        is_again = now - self._opened_at < FIRST_TRY_S
+        self._try_s = min(2 * self._try_s, LAST_TRY_S) if is_again else FIRST_TRY_S
+        self._try_at = now + self._try_s
         self.is_crowded = True
         for waiter in self._waiting:
             waiter.set_exception(_crowded())
@@ -119,10 +130,12 @@ class Places:
             return
         measured.hold(now, self._taken)
         if measured.ended:
-            self._held_s = measured.held_s / measured.ended
-        wanted = measured.came / elapsed_s * self._held_s
-        if wanted <= ENOUGH * CROWDED_PLACES:
+            self._each_s = measured.held_s / measured.ended / self._limit
+        wanted = measured.came / elapsed_s * self._each_s
+        if self.is_crowded and (wanted <= 1 or now >= self._try_at):
             self.is_crowded = False
+            self._opened_at = now
+            self._each_s /= 2  # to refuse the others took its time, too
         self._measured = _Measured(now)
 
 

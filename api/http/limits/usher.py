@@ -2,20 +2,28 @@
 
 What comes when there is no place is refused before anything of it is parsed. The body is received
 first, so that whoever sends it slowly holds no place; nor does whoever is slow to read. Where there
-is no hope, a question is turned away before anybody looks at its key.
+is no hope, a question is turned away before anybody looks at its key. Who comes back sooner than he
+was told waits until then: to refuse him again and again would leave no time for the others.
 """
 
 from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.access.gate import foreign_page
 from api.http.limits.admission import ClientLeftError
-from api.http.limits.places import Places
+from api.http.limits.places import RETRY_AFTER_S, Places
 from api.http.openai_errors import refused
 from api.http.problems import TOLD
 from rag.aside import PLACE, standing_aside
+from rag.errors import OverloadedError
 
 PATHS = frozenset({"/v1/answers", "/v1/chat/completions", "/v1/search", "/v1/context"})
 """Where a question is worked on."""
@@ -27,20 +35,49 @@ def is_question(scope: Scope) -> bool:
     return scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "POST"
 
 
+class Comebacks:
+    """Who was told to come back, by address and port, and when they will be heard again.
+
+    At different moments, lest those who were refused together come back together.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until: OrderedDict[object, float] = OrderedDict()
+
+    def note(self, scope: Scope) -> None:
+        """This one is told to come back later."""
+        client = scope.get("client")
+        self._until.pop(client, None)
+        later_s = RETRY_AFTER_S * random.uniform(1, 2)  # noqa: S311 (no secret)
+        self._until[client] = self._now() + later_s
+
+    async def wait(self, scope: Scope) -> None:
+        """Until this one is heard again, where it was told to come back."""
+        now = self._now()
+        while self._until and next(iter(self._until.values())) <= now:
+            self._until.popitem(last=False)
+        await asyncio.sleep(max(0.0, self._until.get(scope.get("client"), now) - now))
+
+
 class Barrier:
     """The layer before the gate. It lets through what a web page of another origin asks, which
     could not read what it is told here.
     """
 
-    def __init__(self, app: ASGIApp, *, places: Places) -> None:
+    def __init__(self, app: ASGIApp, *, places: Places, comebacks: Comebacks) -> None:
         self._app = app
         self._places = places
+        self._comebacks = comebacks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or turn it away."""
+        if self._places.is_crowded and is_question(scope):
+            await self._comebacks.wait(scope)
         if self._places.are_hopeless and is_question(scope):
             request = Request(scope)
             if foreign_page(request.headers) is None:
+                self._comebacks.note(scope)
                 response = refused(request, self._places.turn_away())
                 length = request.headers.get("content-length", "")
                 if not length.isdecimal() or int(length) > SMALL_BODY:
@@ -53,9 +90,10 @@ class Barrier:
 class Usher:
     """The layer around the routes, with the places that it gives away."""
 
-    def __init__(self, app: ASGIApp, *, places: Places) -> None:
+    def __init__(self, app: ASGIApp, *, places: Places, comebacks: Comebacks) -> None:
         self._app = app
         self._places = places
+        self._comebacks = comebacks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give one question a place, or tell that there is none."""
@@ -66,6 +104,8 @@ class Usher:
             body = await _received(receive)
             place = await self._places.enter()
         except TOLD as error:
+            if isinstance(error, OverloadedError):
+                self._comebacks.note(scope)
             await refused(Request(scope), error)(scope, receive, send)
             return
         token = PLACE.set(place)
