@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
@@ -68,6 +68,7 @@ class Answering:
     `quoting` is the tier that needs nothing and costs nothing; `judge` gives answers confidence.
     `local` is the model of that tier, bounded and metered, where there is one.
     `masking` is what prompts pass on their way to the premium tier, None where that is off.
+    `breakers` are those of the models of each tier.
     """
 
     generator: Generator
@@ -80,6 +81,12 @@ class Answering:
     adapters: Sequence[Adapter]
     local: LanguageModel | None = None
     masking: Masking | None = None
+    breakers: Mapping[Tier, Sequence[CircuitBreaker]] = field(default_factory=dict)
+
+    def rests(self, tier: Tier) -> bool:
+        """Whether all models of a tier have failed again and again, and are left alone now."""
+        breakers = self.breakers.get(tier, ())
+        return bool(breakers) and all(breaker.state == "open" for breaker in breakers)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -117,47 +124,82 @@ def open_answering(
     for a model without a key or a price, and for a file of prices that cannot be used.
     """
     prices = open_prices(settings)
-    adapters: list[Adapter] = []
-    own = settings.answers.instructions
     quotes = quoting(settings)
-    masking: Masking | None = None
-    tiers = [TierGenerator("extractive", quotes)]
-    local: LanguageModel | None = None
+    models = _Models(settings, learning)
     if settings.local.base_url is not None:
-        model, adapter = _local(settings, ledger, watch_model)
-        local = model
-        adapters.append(adapter)
-        output = settings.local.max_output_tokens
-        tiers.append(TierGenerator("local", WrittenGenerator(model, "local", output, own)))
+        models.add_local(ledger, watch_model)
     if settings.premium.model is not None:
-        chosen = settings.premium.models()
-        paid = [
-            _premium(one, settings, prices, ledger, counter, watch_model=watch_model)
-            for one in chosen
-        ]
-        adapters += [adapter for _, _, adapter in paid]
-        models = [(bounded, pricing) for bounded, pricing, _ in paid]
-        model = models[0][0] if len(models) == 1 else FailoverModel(models)
-        output = settings.premium.max_output_tokens
-        masking = open_masking(settings)
-        premium = WrittenGenerator(MaskedModel(model, masking), "premium", output, own)
-        tiers.append(TierGenerator("premium", LearningGenerator(premium, learning, own)))
+        models.add_premium(ledger, prices, counter, watch_model)
     judge = Judge(calibrators(settings))
     costs = TierCosts(_taken_for(settings, prices))
     cascade = CascadeGenerator(
-        tiers,
+        [TierGenerator("extractive", quotes), *models.tiers],
         compressor,
         deciding.policy(costs),
         settings.answers.abstain_below,
         judge=judge,
         costs=costs,
     )
-    generator = StayingGenerator(cascade, settings.privacy.stays_here)
-    baseline = PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices)
-    walls = walls_of(settings)
     return Answering(
-        generator, quotes, judge, baseline, prices, ledger, walls, adapters, local, masking
+        StayingGenerator(cascade, settings.privacy.stays_here),
+        quotes,
+        judge,
+        PremiumBaseline(counter, settings.baseline.model, settings.baseline.chunks, prices),
+        prices,
+        ledger,
+        walls_of(settings),
+        models.adapters,
+        local=models.local,
+        masking=models.masking,
+        breakers=models.breakers,
     )
+
+
+class _Models:
+    """The tiers that language models write for, and what belongs to them."""
+
+    def __init__(self, settings: Settings, learning: LessonWriter) -> None:
+        self._settings = settings
+        self._learning = learning
+        self._own = settings.answers.instructions
+        self.tiers: list[TierGenerator] = []
+        self.adapters: list[Adapter] = []
+        self.breakers: dict[Tier, list[CircuitBreaker]] = {}
+        self.local: LanguageModel | None = None
+        self.masking: Masking | None = None
+
+    def add_local(self, ledger: SqlLedger, watch_model: WatchModel) -> None:
+        """The tier of one's own server."""
+        chosen = self._settings.local
+        breaker = CircuitBreaker(f"the local server {chosen.base_url}")
+        self.local, adapter = _local(self._settings, ledger, watch_model, breaker)
+        self.adapters.append(adapter)
+        self.breakers["local"] = [breaker]
+        written = WrittenGenerator(self.local, "local", chosen.max_output_tokens, self._own)
+        self.tiers.append(TierGenerator("local", written))
+
+    def add_premium(
+        self, ledger: SqlLedger, prices: PriceTable, counter: TokenCounter, watch_model: WatchModel
+    ) -> None:
+        """The tier of paid models, the cheapest first; prompts are masked on their way there."""
+        offers: list[tuple[LanguageModel, Pricing]] = []
+        self.breakers["premium"] = []
+        for chosen in self._settings.premium.models():
+            breaker = CircuitBreaker(f"{chosen.model} at {chosen.provider}")
+            bounded, pricing, adapter = _premium(
+                chosen, self._settings, prices, ledger, counter,
+                breaker=breaker, watch_model=watch_model,
+            )  # fmt: skip
+            offers.append((bounded, pricing))
+            self.adapters.append(adapter)
+            self.breakers["premium"].append(breaker)
+        model = offers[0][0] if len(offers) == 1 else FailoverModel(offers)
+        self.masking = open_masking(self._settings)
+        output = self._settings.premium.max_output_tokens
+        masked = MaskedModel(model, self.masking)
+        written = WrittenGenerator(masked, "premium", output, self._own)
+        taught = LearningGenerator(written, self._learning, self._own)
+        self.tiers.append(TierGenerator("premium", taught))
 
 
 def _taken_for(settings: Settings, prices: PriceTable) -> dict[Tier, TierCost]:
@@ -199,7 +241,7 @@ def _limits(own: WallSettings) -> Limits:
 
 
 def _local(
-    settings: Settings, ledger: SqlLedger, watch_model: WatchModel
+    settings: Settings, ledger: SqlLedger, watch_model: WatchModel, breaker: CircuitBreaker
 ) -> tuple[LanguageModel, Adapter]:
     chosen = settings.local
     assert chosen.base_url is not None
@@ -215,7 +257,6 @@ def _local(
         adapter, pricing, ledger, _meter_limits(chosen.timeout_s), chosen.gpu_watts
     )
     limits = CallLimits(chosen.max_concurrent, chosen.timeout_s, chosen.max_attempts)
-    breaker = CircuitBreaker(f"the local server {chosen.base_url}")
     return BoundedModel(watch_model(metered), limits, breaker), adapter
 
 
@@ -226,6 +267,7 @@ def _premium(
     ledger: SqlLedger,
     counter: TokenCounter,
     *,
+    breaker: CircuitBreaker,
     watch_model: WatchModel,
 ) -> tuple[LanguageModel, Pricing, Adapter]:
     model, provider, tier = chosen.model or "", chosen.provider, settings.premium
@@ -242,7 +284,6 @@ def _premium(
     )
     metered = MeteredModel(adapter, pricing, ledger, _meter_limits(tier.timeout_s))
     limits = CallLimits(tier.max_concurrent, tier.timeout_s, tier.max_attempts)
-    breaker = CircuitBreaker(f"{model} at {provider}")
     bounded = BoundedModel(watch_model(metered), limits, breaker)
     return bounded, pricing, adapter
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag.types import Tier
+
 
 class Output(BaseModel):
     """Root of what the service sends; `of` makes one from the value that it shows."""
@@ -21,10 +23,14 @@ class HealthOut(Output):
 
 
 class ReadyOut(Output):
-    """The service can answer, from these collections."""
+    """The service can answer, from these collections and by these tiers, cheapest first.
+
+    A tier all of whose models keep failing is left out until one is tried again.
+    """
 
     status: Literal["ready"] = "ready"
     collections: list[str]
+    tiers: list[Tier]
 
 
 class ProblemOut(Output):

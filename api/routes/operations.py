@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from api.assembly.tiers import tiers
 from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
 from api.models.output import HealthOut, ReadyOut
@@ -42,7 +43,9 @@ async def ready(request: Request, service: ServiceDep) -> Response:
         raise OverloadedError(str(error), retry_after_s=5) from error
     reach = caller_of(request).reach
     names = [reach.shown(name) for name in collections if reach.has(name)]
-    return json_response(ReadyOut(collections=names))
+    live = [tier.name for tier in tiers(service.application.settings) if tier.is_live]
+    awake = [name for name in live if not service.application.answering.rests(name)]
+    return json_response(ReadyOut(collections=names, tiers=awake))
 
 
 @router.get(

@@ -48,6 +48,7 @@ from rag.types import (
     Span,
     StoredChunk,
     StoreQuery,
+    Tier,
 )
 
 BASE_URL = "http://127.0.0.1"
@@ -64,6 +65,10 @@ class FakeAnswering:
     ledger: SqlLedger
     walls: Walls
     judge: Judge = field(default_factory=lambda: Judge({}))
+    resting: frozenset[Tier] = frozenset()
+
+    def rests(self, tier: Tier) -> bool:
+        return tier in self.resting
 
     async def close(self) -> None:
         self.ledger.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,7 +18,20 @@ async def test_health_and_ready(client: httpx.AsyncClient) -> None:
     assert health["status"] == "ok"
     assert health["version"]
     ready = (await client.get("/ready")).json()
-    assert ready == {"status": "ready", "collections": ["default"]}
+    live = ["cache", "extractive"]
+    assert ready == {"status": "ready", "collections": ["default"], "tiers": live}
+
+
+async def test_a_tier_that_keeps_failing_is_not_ready(
+    make_application: MakeApplication, make_client: MakeClient
+) -> None:
+    local = {"local": {"base_url": "http://127.0.0.1:9/v1", "model": "m"}}
+    client = await make_client(make_application(local))
+    assert (await client.get("/ready")).json()["tiers"] == ["cache", "extractive", "local"]
+    application = make_application(local)
+    resting = replace(application.answering, resting=frozenset({"local"}))
+    client = await make_client(replace(application, answering=resting))
+    assert (await client.get("/ready")).json()["tiers"] == ["cache", "extractive"]
 
 
 async def test_an_unreadable_state_is_not_ready(

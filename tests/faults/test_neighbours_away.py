@@ -130,6 +130,12 @@ def test_the_store_goes_and_comes_back(place: Place) -> None:
     assert [hit["document_id"] for hit in found] == ["page-8"]
 
 
+def tiers_after_a_call(service: Service) -> list[str]:
+    service.ask(QUESTION, tier="local").raise_for_status()
+    tiers: list[str] = service.client.get("/ready").raise_for_status().json()["tiers"]
+    return tiers
+
+
 def test_the_model_goes_and_comes_back(place: Place) -> None:
     service = place.service
     assert service.ask(QUESTION, tier="local").raise_for_status().json()["tier"] == "local"
@@ -137,8 +143,10 @@ def test_the_model_goes_and_comes_back(place: Place) -> None:
     without = service.ask(QUESTION, tier="local").raise_for_status().json()
     assert (without["tier"], without["status"]) == ("extractive", "degraded")
     assert without["citations"], without
+    eventually(lambda: "local" not in tiers_after_a_call(service))
     place.model.mend()
     eventually(lambda: service.ask(QUESTION, tier="local").json()["tier"] == "local")
+    assert "local" in tiers_after_a_call(service)
 
 
 def test_the_model_goes_while_it_writes(place: Place) -> None:
