@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from api_fakes import TEXTS, FakeApplication, MakeApplication, MakeClient, ingest
+from keyed import OTHER_PAGE, PAGE, call, make_keys
 
 from api.doors.door import LocalDoor
 from api.models.inputs import AnswerIn
@@ -125,6 +126,33 @@ async def test_the_webhook_gets_the_question(
     sent = await client.post(f"/{answer['action']['url']}", json=message)
     assert (sent.status_code, sent.json()) == (200, {"status": "sent"})
     assert heard.bodies == [{**message, "conversation_id": None}]
+
+
+async def test_where_there_are_keys_a_question_is_handed_off_from_the_page_of_one(
+    make_application: MakeApplication, make_client: MakeClient, heard: Heard
+) -> None:
+    application = make_application({"handoff": {"webhook": heard.url}})
+    keys = make_keys(application)
+    client = await make_client(application)
+    statuses = {
+        (name, origin): (
+            await call(client, "POST", "/v1/handoffs", keys[name], json=MESSAGE, **page)
+        ).status_code
+        for name, origin, page in [
+            ("site", "its own", {"origin": PAGE}),
+            ("site", "another", {"origin": OTHER_PAGE}),
+            ("site", "none", {}),
+            ("desk", "none", {}),
+            ("loader", "none", {}),
+        ]
+    }
+    assert statuses[("site", "its own")] == 200
+    assert statuses[("site", "another")] == 403
+    assert statuses[("desk", "none")] == 200
+    assert statuses[("loader", "none")] == 403
+    assert (await client.post("/v1/handoffs", json=MESSAGE)).status_code == 401
+    taken = [name for name, status in statuses.items() if status == 200]
+    assert len(heard.bodies) == len(taken)
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
