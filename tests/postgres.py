@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patience import FAR_S
 from sqlalchemy import URL, create_engine
+
+from tests.patience import FAR_S
 
 USER = "postgres"
 SETTINGS = (
