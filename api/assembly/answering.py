@@ -181,7 +181,7 @@ class _Models:
     def add_premium(
         self, ledger: SqlLedger, prices: PriceTable, counter: TokenCounter, watch_model: WatchModel
     ) -> None:
-        """The tier of paid models, the cheapest first; prompts are masked on their way there."""
+        """The tier of paid models; prompts are masked on their way there."""
         offers: list[tuple[LanguageModel, Pricing]] = []
         self.breakers["premium"] = []
         for chosen in self._settings.premium.models():

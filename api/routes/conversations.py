@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path, Request, Response
 from api.forgetting.people import forget_conversation
 from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.keys.reach import By
 from api.models.forgotten import ForgottenOut
 
 router = APIRouter(tags=["answers"])
@@ -28,8 +27,7 @@ async def delete_conversation(
 
     Words in collections that are out of the caller's reach stay.
     """
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant, caller.reach)
+    by = caller_of(request).by
     state = service.application.state
     proof = await asyncio.to_thread(forget_conversation, state, conversation_id, by)
     return json_response(ForgottenOut.of(proof))

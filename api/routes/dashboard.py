@@ -11,7 +11,6 @@ from fastapi.responses import FileResponse
 from api.forgetting.questions import forget_questions
 from api.http.access.caller import caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.keys.reach import By
 from api.models.dashboard import DashboardIn, DashboardOut, ForgottenQuestionsOut
 from api.models.inputs import AnswerId
 from api.reports.overview import LISTED, look_at_answers
@@ -53,7 +52,6 @@ async def delete_questions(
     ] = None,
 ) -> Response:
     """Delete the words of questions that are kept for the dashboard."""
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant, caller.reach)
+    by = caller_of(request).by
     count = await asyncio.to_thread(forget_questions, service.application.state, answer_id, by)
     return json_response(ForgottenQuestionsOut(questions=count))

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path, Request, Response
 from api.forgetting.people import forget_visitor
 from api.http.access.caller import VISITOR, caller_of
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.keys.reach import By
 from api.models.forgotten import ForgottenOut
 
 router = APIRouter(tags=["answers"])
@@ -30,7 +29,6 @@ async def delete_visitor(
 
     The name is the one that the page sends as X-Rag-Visitor. Conversations go as a whole.
     """
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant, caller.reach)
+    by = caller_of(request).by
     proof = await asyncio.to_thread(forget_visitor, service.application.state, visitor, by)
     return json_response(ForgottenOut.of(proof))

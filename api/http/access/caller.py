@@ -14,7 +14,7 @@ from fastapi import Request
 
 from api.audit.log import WITHOUT_KEY
 from api.keys.key import Key
-from api.keys.reach import EVERYTHING, NOTHING, Reach
+from api.keys.reach import EVERYTHING, NOTHING, By, Reach
 from api.models.inputs import KEY_HEADER, TENANT_HEADER
 from rag.errors import InputError
 from rag.types import Question
@@ -48,6 +48,11 @@ class Caller:
     def actor(self) -> str:
         """What the audit log calls him."""
         return self.key or WITHOUT_KEY
+
+    @property
+    def by(self) -> By:
+        """As one who administers what is of this tenant; the operator's own is that of none."""
+        return By(self.actor, self.tenant, self.reach)
 
     @property
     def is_operator(self) -> bool:
