@@ -2,17 +2,19 @@
 
     python -m benchmarks.load --data ../shared/data
 
-The service holds the 2,655 passages of nq_open, and every request asks something else: nothing is
-reused. Once it quotes; once its local tier is a stand-in for a model that needs 300 ms. The load
-comes from wrk, which takes little of the cores that it shares with the service.
+The service holds the 2,655 passages of nq_open, and no question comes again before 2,655 others:
+nothing is reused. Once it quotes; once its local tier is a stand-in for a model that needs 300 ms.
+The load comes from wrk, which takes little of the cores that it shares with the service.
 
-Alone is one client that asks one question after the other, just before the crowd comes and just
-after it, as the speed of a shared machine changes within minutes. The capacity is what many such
-clients get answered a second: 16 of quotes, 32 of the model. Then requests come at random moments,
-whether or not earlier ones were answered (an open loop: what is late counts from when it was due):
-at 70% of the capacity for `--minutes`, with the memory of the service, and at four times the
-capacity. Of ten requests eight want an answer, one a streamed one, and one hits or a context. Last,
-how long the first byte of a streamed quote takes.
+The capacity is what sixteen clients get answered a second who ask one question after the other.
+Then requests come at random moments, whether or not earlier ones were answered (an open loop: what
+is late counts from when it was due): at 70% of the capacity for `--minutes`, with the memory of the
+service, and at four times the capacity. Alone is one client that asks one question after the other,
+just before that crowd comes and just after it. The speed of a shared machine changes within
+seconds, so the crowd comes `--rounds` times, medians are told, and so is the share of the
+processors' time that the host of a virtual machine took for others. Of ten requests eight want an
+answer, one a streamed one, and one hits or a context. Last, how long the first byte of a streamed
+quote takes.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +41,11 @@ from benchmarks.publish import write_result
 from benchmarks.service import rag, running_process
 
 SCRIPT = Path(__file__).with_name("open_loop.lua")
-CLIENTS = {"quoting": 16, "model": 32}
-SPARE_CONNECTIONS = 16
-"""Besides two for each request of a second: enough that none is waited for, and that none idles for
-the five seconds after which the service closes it."""
+CLIENTS = 16
+SPARE_CONNECTIONS = 8
+"""Besides three for each request of a second: enough that none is waited for, and that nobody comes
+back sooner than he is told, which is within two seconds; and few enough that none idles for the
+five seconds after which the service closes it."""
 STEADY_SHARE = 0.7
 OVERLOAD = 4
 SETTLING_S = 3.0
@@ -51,13 +54,14 @@ STREAMS = 200
 MEMORY_EVERY_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """A running service, and a file with what to ask it."""
+    """A running service, and a file with what to ask it, of which so many lines were asked."""
 
     port: int
     pid: int
     requests: Path
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,46 +73,74 @@ class Reply:
     status: int
 
 
-def asked_by(target: Target, clients: int, seconds: float) -> list[Reply]:
-    """The replies to so many clients that ask one question after the other."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The replies of so many seconds, and the share of the processors that the host took."""
+
+    replies: list[Reply]
+    seconds: float
+    stolen: float
+
+    def __add__(self, other: Load) -> Load:
+        seconds = self.seconds + other.seconds
+        stolen = (self.stolen * self.seconds + other.stolen * other.seconds) / seconds
+        return Load(self.replies + other.replies, seconds, stolen)
+
+
+def asked_by(target: Target, clients: int, seconds: float) -> Load:
+    """So many clients ask one question after the other."""
     return _run(target, clients, seconds, 0)
 
 
-def asked_at(target: Target, rate: float, seconds: float) -> list[Reply]:
-    """The replies to so many requests a second, whether or not earlier ones were answered."""
-    return _run(target, SPARE_CONNECTIONS + round(2 * rate), seconds, rate)
+def asked_at(target: Target, rate: float, seconds: float) -> Load:
+    """So many requests come a second, whether or not earlier ones were answered."""
+    return _run(target, SPARE_CONNECTIONS + round(3 * rate), seconds, rate)
 
 
-def _run(target: Target, connections: int, seconds: float, rate: float) -> list[Reply]:
+def _run(target: Target, connections: int, seconds: float, rate: float) -> Load:
+    before = _processor_time()
     with tempfile.NamedTemporaryFile("r") as out:
         command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s"]
         url = f"http://127.0.0.1:{target.port}"
-        script = ["-s", str(SCRIPT), url, "--", str(target.requests), str(rate), out.name]
-        told = subprocess.run([*command, *script], capture_output=True, text=True, check=True)
+        told_script = [str(target.requests), str(target.asked), str(rate), out.name]
+        command += ["-s", str(SCRIPT), url, "--", *told_script]
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
         if "Socket errors" in told.stdout:
             raise RuntimeError(told.stdout)
         lines = (line.split() for line in out if line.endswith("\n"))
-        return [Reply(float(due), float(ms), int(status)) for due, ms, status in lines]
+        replies = [Reply(float(due), float(ms), int(status)) for due, ms, status in lines]
+    target.asked += len(replies) + connections  # those that were under way at the end, too
+    stolen, whole = (after - early for after, early in zip(_processor_time(), before, strict=True))
+    return Load(replies, seconds, stolen / whole)
 
 
-def summed(replies: Sequence[Reply], seconds: float) -> dict[str, Any]:
+def _processor_time() -> tuple[int, int]:
+    """What the host took of the processors' time, and all of it, in ticks."""
+    with open("/proc/stat") as file:
+        ticks = [int(tick) for tick in file.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def summed(load: Load) -> dict[str, Any]:
     """Rates and times of what was answered; `errors` counts every other status."""
-    good = [reply.ms for reply in replies if reply.status == 200]
+    good = [reply.ms for reply in load.replies if reply.status == 200]
     return {
-        "requests": len(replies),
-        "errors": len(replies) - len(good),
-        "answers_per_s": round(len(good) / seconds, 1),
+        "requests": len(load.replies),
+        "errors": len(load.replies) - len(good),
+        "answers_per_s": round(len(good) / load.seconds, 1),
         **_quantiles(good),
+        "stolen": round(load.stolen, 3),
     }
 
 
-def overloaded(replies: Sequence[Reply], seconds: float) -> dict[str, Any]:
+def overloaded(load: Load) -> dict[str, Any]:
     """The admitted and the refused, once it was noticed; before that, how long the longest took."""
-    settled = [reply for reply in replies if reply.due_s >= SETTLING_S]
+    settled = [reply for reply in load.replies if reply.due_s >= SETTLING_S]
     refused = [reply.ms for reply in settled if reply.status == 503]
-    early = [reply.ms for reply in replies if reply.due_s < SETTLING_S]
+    early = [reply.ms for reply in load.replies if reply.due_s < SETTLING_S]
+    let_in = [reply for reply in settled if reply.status != 503]
     return {
-        **summed([reply for reply in settled if reply.status != 503], seconds - SETTLING_S),
+        **summed(Load(let_in, load.seconds - SETTLING_S, load.stolen)),
         "refused": {"requests": len(refused), **_quantiles(refused)},
         "longest_while_settling_ms": round(max(early), 1),
     }
@@ -152,29 +184,45 @@ def memory_summed(found: Sequence[tuple[float, float]]) -> dict[str, Any]:
     }
 
 
-def measure(target: Target, clients: int, seconds: float, minutes: float) -> dict[str, Any]:
+def measure(target: Target, seconds: float, minutes: float, rounds: int) -> dict[str, Any]:
     """All that one service shows."""
-    asked_by(target, clients, seconds / 3)  # to warm up
-    capacity = summed(asked_by(target, clients, seconds), seconds)
+    asked_by(target, CLIENTS, seconds / 3)  # to warm up
+    capacity = summed(asked_by(target, CLIENTS, seconds))
     show({"capacity": capacity})
     answers_per_s = capacity["answers_per_s"]
     memory: list[tuple[float, float]] = []
-    steadily = minutes * 60
     with memory_of(target.pid, memory):
-        replies = asked_at(target, STEADY_SHARE * answers_per_s, steadily)
-    steady = summed(replies, steadily) | {"memory": memory_summed(memory)}
+        steadily = asked_at(target, STEADY_SHARE * answers_per_s, minutes * 60)
+    steady = summed(steadily) | {"memory": memory_summed(memory)}
     show({"steady": steady})
+    found = [crowded(target, OVERLOAD * answers_per_s, seconds) for _ in range(rounds)]
+    return {"capacity": capacity, "steady": steady, **medians(found), "rounds": found}
+
+
+def crowded(target: Target, rate: float, seconds: float) -> dict[str, Any]:
+    """One client alone, a crowd, and the one again."""
     before = asked_by(target, 1, seconds / 2)
-    crowd = asked_at(target, OVERLOAD * answers_per_s, seconds + SETTLING_S)
+    crowd = asked_at(target, rate, seconds + SETTLING_S)
     time.sleep(seconds / 2)  # until nobody comes back any more
-    alone = summed([*before, *asked_by(target, 1, seconds / 2)], seconds)
-    overload = overloaded(crowd, seconds + SETTLING_S)
-    show({"alone": alone})
+    alone = summed(before + asked_by(target, 1, seconds / 2))
+    overload = overloaded(crowd)
     for name in ("p50_ms", "p99_ms"):
         overload[f"{name}_by_alone"] = round(overload[name] / alone[name], 2)
-        overload[f"{name}_by_capacity"] = round(overload[name] / capacity[name], 2)
-    show({"overload": overload})
-    return {"alone": alone, "capacity": capacity, "steady": steady, "overload": overload}
+    found = {"alone": alone, "overload": overload}
+    show(found)
+    return found
+
+
+def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of each figure of the rounds; but of errors the sum."""
+    found: dict[str, Any] = {}
+    for name, one in rounds[0].items():
+        every = [each[name] for each in rounds]
+        if isinstance(one, Mapping):
+            found[name] = medians(every)
+        else:
+            found[name] = sum(every) if name == "errors" else statistics.median(every)
+    return found
 
 
 def first_bytes(port: int, questions: Sequence[str]) -> dict[str, float]:
@@ -239,7 +287,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk was not found: apt-get install wrk")
@@ -252,14 +301,14 @@ def main() -> None:
         requests.write_text(requests_of(questions, {}))
         with running_process(place, {}) as (port, pid):
             target = Target(port, pid, requests)
-            quoting = measure(target, CLIENTS["quoting"], chosen.seconds, chosen.minutes)
+            quoting = measure(target, chosen.seconds, chosen.minutes, chosen.rounds)
             figures["quoting"] = quoting | {"first_byte": first_bytes(port, questions[:STREAMS])}
             show(figures["quoting"]["first_byte"])
         requests.write_text(requests_of(questions, {"tier": "local"}))
         local = {"RAG_LOCAL__BASE_URL": url, "RAG_LOCAL__MODEL": "m"}
         with running_process(place, local) as (port, pid):
             target = Target(port, pid, requests)
-            figures["model"] = measure(target, CLIENTS["model"], chosen.seconds, chosen.minutes)
+            figures["model"] = measure(target, chosen.seconds, chosen.minutes, chosen.rounds)
     write_result("load", figures)
 
 

@@ -1,9 +1,10 @@
 -- Requests at the moments of a schedule, whether or not earlier ones are answered: an open loop.
 --
---     wrk -t1 -c CONNECTIONS -d TIME -s open_loop.lua URL -- REQUESTS RATE OUT
+--     wrk -t1 -c CONNECTIONS -d TIME -s open_loop.lua URL -- REQUESTS FIRST RATE OUT
 --
--- REQUESTS has a line `path<TAB>body` for each request, which are sent in turn; the moments are
--- random (exponential) with a mean of RATE a second, or with RATE 0 as soon as a connection is free.
+-- REQUESTS has a line `path<TAB>body` for each request, which are sent in turn, from the line after
+-- FIRST others on; the moments are random (exponential) with a mean of RATE a second, or with RATE 0
+-- as soon as a connection is free.
 -- To OUT goes a line for each answer: the moment it was due, in seconds from the start, milliseconds
 -- from then to its end, and the status. To be late in sending counts as waiting, and is told so. One
 -- thread only: its connections share the schedule.
@@ -19,7 +20,7 @@ end
 
 local lines, due, sent = {}, {}, 0
 local planned, head, tail = {}, 1, 0  -- moments given to connections that have not sent yet
-local rate, out, began, last
+local first, rate, out, began, last
 
 local function start()
   if not began then
@@ -38,8 +39,9 @@ end
 
 function init(args)
   for line in io.lines(args[1]) do lines[#lines + 1] = line end
-  rate = tonumber(args[2])
-  out = io.open(args[3], "w")
+  first = tonumber(args[2])
+  rate = tonumber(args[3])
+  out = io.open(args[4], "w")
   out:setvbuf("line")
   math.randomseed(7)
   if rate ~= 0 then delay = wait_ms end
@@ -55,7 +57,7 @@ function request()
   else
     due[sent] = now()
   end
-  local path, body = lines[(sent - 1) % #lines + 1]:match("^(.-)\t(.*)$")
+  local path, body = lines[(first + sent - 1) % #lines + 1]:match("^(.-)\t(.*)$")
   local headers = { ["Content-Type"] = "application/json", ["X-Request-Id"] = "load-" .. sent }
   return wrk.format("POST", path, headers, body)
 end

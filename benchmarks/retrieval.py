@@ -172,10 +172,10 @@ class _Words:
     """
 
     def __init__(self) -> None:
-        import snowballstemmer
         from llama_index.core.utils import globals_helper
+        from Stemmer import Stemmer
 
-        self._stemmer = snowballstemmer.stemmer("english")
+        self._stemmer = Stemmer("english")
         self._stop_words = frozenset(globals_helper.stopwords)
 
     def of(self, text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ from generation.providers.failover import FailoverModel
 from generation.providers.openai_chat import OPENAI_URL, OpenAIChatModel
 from generation.tiers.extractive import ExtractiveGenerator
 from generation.tiers.written import WrittenGenerator
+from generation.writing.languages import load_identifier
 from rag.errors import SettingsError
 from rag.ports import Compressor, Generator, LanguageModel, Pricing, TokenCounter
 from rag.types import Tier
@@ -87,6 +89,11 @@ class Answering:
         """Whether all models of a tier have failed again and again, and are left alone now."""
         breakers = self.breakers.get(tier, ())
         return bool(breakers) and all(breaker.state == "open" for breaker in breakers)
+
+    async def warm_up(self) -> None:
+        """Load what the first answer of a model would wait for. Raises MissingExtraError."""
+        if self.adapters:
+            await asyncio.to_thread(load_identifier)
 
     async def close(self) -> None:
         """Close the connections."""

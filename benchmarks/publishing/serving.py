@@ -16,17 +16,19 @@ def load(result: Result) -> str:
     for name, who in WHO.items():
         one = result[name]
         rows += [
-            [who, "alone", *_times(one["alone"]), one["alone"]["errors"]],
-            [who, "capacity", *_times(one["capacity"]), one["capacity"]["errors"]],
-            [who, "70% of it", *_times(one["steady"]), one["steady"]["errors"]],
-            [who, "four times it, let in", *_times(one["overload"]), one["overload"]["errors"]],
+            [who, "alone", *_times(one["alone"])],
+            [who, "capacity", *_times(one["capacity"])],
+            [who, "70% of it", *_times(one["steady"])],
+            [who, "four times it, let in", *_times(one["overload"])],
         ]
     head = ["Answers by", "Load", "Answers a second", "p50, ms", "p99, ms", "Errors"]
+    head.append("Of the processors the host took")
     return f"{table(head, rows)}\n\n{_beside(result)}"
 
 
 def _times(one: Result) -> list[str]:
-    return [f"{one['answers_per_s']:,.0f}", f"{one['p50_ms']:,.1f}", f"{one['p99_ms']:,.1f}"]
+    times = [f"{one['answers_per_s']:,.0f}", f"{one['p50_ms']:,.1f}", f"{one['p99_ms']:,.1f}"]
+    return [*times, f"{one['errors']}", f"{one['stolen']:.0%}"]
 
 
 def _beside(result: Result) -> str:
@@ -38,9 +40,9 @@ def _beside(result: Result) -> str:
             f"With {who}, a refusal takes {refused['p50_ms']:.1f} ms (p99 {refused['p99_ms']:.0f}) "
             f"at four times the capacity, and who is let in waits "
             f"{one['overload']['p50_ms_by_alone']:.1f} times as long as alone (p99 "
-            f"{one['overload']['p99_ms_by_alone']:.1f} times). In {result['steady_minutes']:g} "
-            f"minutes at 70% the memory went from {memory['first_mb']:,} to "
-            f"{memory['last_mb']:,} MB."
+            f"{one['overload']['p99_ms_by_alone']:.1f} times), by medians of {len(one['rounds'])} "
+            f"rounds. In {result['steady_minutes']:g} minutes at 70% the memory went from "
+            f"{memory['first_mb']:,} to {memory['last_mb']:,} MB."
         )
     first = result["quoting"]["first_byte"]
     said.append(

@@ -70,6 +70,11 @@ def language_of(text: str) -> str | None:
     return _language_of(text[:_ENOUGH_CHARS])
 
 
+def load_identifier() -> None:
+    """What the first `language_of` would wait for most of a second. Raises MissingExtraError."""
+    _identifier()
+
+
 def contradict(left: str | None, right: str | None) -> bool:
     """Whether two results of `language_of` are certainly different languages."""
     if left is None or right is None or left == right:
@@ -90,7 +95,6 @@ def _language_of(text: str) -> str | None:
 
 @cache
 def _identifier() -> Any:
-    """The model, which takes most of a second to load."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:

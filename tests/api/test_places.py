@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -14,11 +15,14 @@ from starlette.types import Scope
 from virtual_clock import now, on_virtual_clock
 
 from api.http.limits.places import (
+    COME_BACK_S,
     CROWDED_WAIT_S,
     FIRST_TRY_S,
+    LAST_TRY_S,
     LONGEST_WAIT_S,
     QUIET_PLACES_PER_CORE,
     RETRY_AFTER_S,
+    TRIED_WAIT_S,
     WINDOW_S,
     Places,
     Seat,
@@ -28,6 +32,9 @@ from rag.aside import PLACE, standing_aside
 from rag.errors import OverloadedError
 
 QUIET = QUIET_PLACES_PER_CORE
+EACH_S = 0.01
+Waited = tuple[float, float]
+"""When somebody came, and how long it took until he was let in or refused."""
 
 
 async def hold(places: Places, seconds: float) -> float:
@@ -121,44 +128,95 @@ async def test_it_is_no_longer_crowded_when_fewer_come() -> None:
 
 
 @on_virtual_clock
-async def test_those_who_come_back_at_once_do_not_keep_it_crowded_for_ever() -> None:
+async def test_those_who_come_back_when_told_are_soon_answered_all() -> None:
     places = Places(1, now)
     places._close_up()
     answered = 0
 
-    async def insist(until_s: float) -> None:
+    async def ask(until_s: float) -> None:
         nonlocal answered
         while now() < until_s:
             try:
-                await hold(places, 0.02)
+                await work(places)
                 answered += 1
             except OverloadedError:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(random.uniform(RETRY_AFTER_S, 2 * COME_BACK_S - RETRY_AFTER_S))
 
-    await asyncio.gather(*(insist(FIRST_TRY_S) for _ in range(20)))
-    assert places.is_crowded, "they make a thousand requests a second"
-    before, until_s = answered, now() + 10
-    await asyncio.gather(*(insist(until_s) for _ in range(20)))
-    assert not places.is_crowded, "all who are there find a place in time"
-    assert answered - before > 0.8 * QUIET * 10 / 0.02
+    began = now()
+    await asyncio.gather(*(ask(began + FIRST_TRY_S - 0.1) for _ in range(50)))
+    assert places.is_crowded, "who is answered asks again at once, and takes the only place"
+    before, began = answered, now()
+    await asyncio.gather(*(ask(began + 10) for _ in range(50)))
+    assert not places.is_crowded, "together they wait for half a second"
+    assert answered - before > 0.9 * 10 / EACH_S
 
 
 @on_virtual_clock
-async def test_the_more_often_it_is_crowded_again_the_more_rarely_that_is_tried() -> None:
+async def test_those_who_come_back_at_once_do_not_keep_it_crowded_for_ever() -> None:
     places = Places(1, now)
-    opened, was_crowded = [], False
-    for _ in range(40_000):  # 100 seconds
-        task = asyncio.create_task(hold(places, 0.01 * QUIET))
-        task.add_done_callback(lambda done: done.exception())
-        await asyncio.sleep(0.0025)
-        if was_crowded and not places.is_crowded:
-            opened.append(now())
-        was_crowded = places.is_crowded
+    places._close_up()
+
+    async def insist(until_s: float) -> None:
+        while now() < until_s:
+            try:
+                await work(places)
+            except OverloadedError:
+                await asyncio.sleep(0.05)
+
+    await asyncio.gather(*(insist(LAST_TRY_S - 1) for _ in range(20)))
+    assert places.is_crowded, "they make four hundred requests a second"
+    await asyncio.gather(*(insist(LAST_TRY_S + 10) for _ in range(20)))
+    assert not places.is_crowded, "all who are there find a place in time"
+
+
+@on_virtual_clock
+async def test_the_more_often_it_is_crowded_again_the_later_it_is_over() -> None:
+    opened, _ = await opened_under(1 / (2 / EACH_S), 110)
     pauses = [later - earlier for earlier, later in pairwise(opened)]
-    assert 3 <= len(opened) <= 4
-    assert pauses == pytest.approx(
-        [2 * FIRST_TRY_S, 4 * FIRST_TRY_S, 8 * FIRST_TRY_S][: len(pauses)], abs=3
-    )
+    expected = [2 * FIRST_TRY_S, 4 * FIRST_TRY_S, 8 * FIRST_TRY_S]
+    assert pauses == pytest.approx(expected, abs=4)
+
+
+@on_virtual_clock
+async def test_where_far_too_many_come_it_is_tried_rarely_and_shortly() -> None:
+    opened, waited = await opened_under(1 / (4 / EACH_S), 150)
+    assert opened == pytest.approx([LAST_TRY_S, 2 * LAST_TRY_S], abs=5)
+    late = [wait for at, wait in waited if at > LAST_TRY_S / 2]
+    assert CROWDED_WAIT_S < max(late) < TRIED_WAIT_S + 0.1
+    assert len([wait for wait in late if wait > 2 * CROWDED_WAIT_S]) < 0.01 * len(late)
+
+
+async def work(places: Places) -> None:
+    """A question that takes `EACH_S` alone, and as many times that as work at once."""
+    await hold(places, EACH_S * places._limit)
+
+
+async def opened_under(every_s: float, seconds: float) -> tuple[list[float], list[Waited]]:
+    """When it is over that it is crowded, with a question every so often; and how long each takes
+    until it is let in or refused.
+    """
+    places = Places(1, now)
+    opened, was_crowded, waited = [], False, []
+
+    async def ask() -> None:
+        began = now()
+        try:
+            place = await places.enter()
+        except OverloadedError:
+            waited.append((began, now() - began))
+            return
+        waited.append((began, now() - began))
+        await asyncio.sleep(EACH_S * places._limit)
+        place.end()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(round(seconds / every_s)):
+            group.create_task(ask())
+            await asyncio.sleep(every_s)
+            if was_crowded and not places.is_crowded:
+                opened.append(now())
+            was_crowded = places.is_crowded
+    return opened, waited
 
 
 @on_virtual_clock

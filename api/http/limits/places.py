@@ -4,9 +4,10 @@ As long as the machine keeps up, who finds no place waits for one, first come, f
 more come than it can answer, waiting helps nobody: it is crowded. Then those who wait are told to
 come back, a newcomer waits a moment at most, the newest go first, and fewer are worked on at once,
 so that the answers which are given are given soon. It ends when no more come than can be answered,
-which is measured all the time by how long questions hold their places. And since those who are
-refused may come back at once, and so be counted again and again, it is tried after a while whether
-all who come find places, the more rarely the more often they did not.
+which is measured all the time by how long questions hold their places. It ends after a while, too,
+when all who were told to come back could be answered soon if they came together: they are counted
+again and again. And since who comes back at once is counted even more often, it is tried without
+after a longer while whatever was counted, but whoever waits in such a try waits less.
 
 The thought is that of K. Nichols and V. Jacobson, "Controlling Queue Delay" (ACM Queue 10(5),
 2012), with the newest first as B. Maurer has it in "Fail at Scale" (ACM Queue 13(8), 2015).
@@ -22,18 +23,21 @@ from dataclasses import dataclass, field
 
 from rag.errors import OverloadedError
 
+RETRY_AFTER_S = 1.0
+COME_BACK_S = 1.5
+"""After so long those who are told to come back do, on average."""
 QUIET_PLACES_PER_CORE = 4
 CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
 LONGEST_WAIT_S = 2.0
+TRIED_WAIT_S = 1.0
 CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
 FIRST_TRY_S = 5.0
 LAST_TRY_S = 60.0
-"""How long it stays crowded before it is tried without: this long at first, then twice as long each
-time that it was crowded again within `FIRST_TRY_S`, and this long at most."""
-RETRY_AFTER_S = 1.0
+"""How long it stays crowded: this long at least, if as many come, and twice as long each time that
+it was crowded again within `FIRST_TRY_S`; and this long at most before it is tried without."""
 
 
 class Places:
@@ -46,8 +50,9 @@ class Places:
         self._taken = 0
         self.is_crowded = False
         self._opened_at = now() - FIRST_TRY_S
-        self._try_s = FIRST_TRY_S
-        self._try_at = 0.0
+        self._closed_at = 0.0
+        self._closed_s = FIRST_TRY_S
+        self._patience_s = LONGEST_WAIT_S
         self._each_s = 0.0  # one question after the other takes so long
         self._measured = _Measured(now())
 
@@ -70,18 +75,18 @@ class Places:
         """What somebody is told who did not come as far as to a place; he counts all the same."""
         self._measure()
         self._measured.came += 1
-        return _crowded()
+        return self._crowded()
 
     @property
     def _limit(self) -> int:
         return CROWDED_PLACES if self.is_crowded else QUIET_PLACES_PER_CORE * self._cores
 
     async def _wait(self) -> None:
-        if not self.is_crowded and self._wait_ahead_s() > LONGEST_WAIT_S:
+        if not self.is_crowded and self._wait_ahead_s() > self._patience_s:
             self._close_up()
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        longest_s = CROWDED_WAIT_S if self.is_crowded else LONGEST_WAIT_S
+        longest_s = CROWDED_WAIT_S if self.is_crowded else self._patience_s
         try:
             await asyncio.wait({waiter}, timeout=longest_s)
             if waiter.done():
@@ -90,7 +95,7 @@ class Places:
             self._waiting.remove(waiter)
             if not self.is_crowded:
                 self._close_up()
-            raise _crowded()
+            raise self._crowded()
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
@@ -106,12 +111,18 @@ class Places:
         """From now on it is crowded: who waits has waited in vain."""
         now = self._now()
         is_again = now - self._opened_at < FIRST_TRY_S
-        self._try_s = min(2 * self._try_s, LAST_TRY_S) if is_again else FIRST_TRY_S
-        self._try_at = now + self._try_s
+        self._closed_s = min(2 * self._closed_s, LAST_TRY_S) if is_again else FIRST_TRY_S
+        self._closed_at = now
         self.is_crowded = True
         for waiter in self._waiting:
-            waiter.set_exception(_crowded())
+            waiter.set_exception(self._crowded())
         self._waiting.clear()
+
+    def _open(self, patience_s: float) -> None:
+        """From now on it is not crowded any more, unless somebody has to wait for longer."""
+        self.is_crowded = False
+        self._opened_at = self._now()
+        self._patience_s = patience_s
 
     def _change(self, taken: int) -> None:
         """One more place is taken, or one less; then somebody who waits gets it."""
@@ -131,12 +142,25 @@ class Places:
         measured.hold(now, self._taken)
         if measured.ended:
             self._each_s = measured.held_s / measured.ended / self._limit
-        wanted = measured.came / elapsed_s * self._each_s
-        if self.is_crowded and (wanted <= 1 or now >= self._try_at):
-            self.is_crowded = False
-            self._opened_at = now
-            self._each_s /= 2  # to refuse the others took its time, too
+        if self.is_crowded:
+            is_over = measured.came / elapsed_s * self._each_s <= 1
+            together_s = measured.refused / elapsed_s * COME_BACK_S * self._each_s
+            closed_s = now - self._closed_at
+            if is_over or (closed_s >= self._closed_s and together_s <= LONGEST_WAIT_S):
+                self._open(LONGEST_WAIT_S)
+            elif closed_s >= LAST_TRY_S:
+                self._open(TRIED_WAIT_S)
+        elif now - self._opened_at >= FIRST_TRY_S:
+            self._patience_s = LONGEST_WAIT_S
         self._measured = _Measured(now)
+
+    def _crowded(self) -> OverloadedError:
+        self._measured.refused += 1
+        return OverloadedError(
+            "more questions come than this machine can answer: "
+            f"come back in {RETRY_AFTER_S:g} s, or add a replica",
+            retry_after_s=RETRY_AFTER_S,
+        )
 
 
 class Seat:
@@ -169,10 +193,11 @@ class Seat:
 
 @dataclass(slots=True)
 class _Measured:
-    """What happened since a moment: who came, who ended, and how long they held places."""
+    """What happened since a moment: who came, was refused, ended, and how long places were held."""
 
     since: float
     came: int = 0
+    refused: int = 0
     ended: int = 0
     held_s: float = 0.0
     seen: float = field(init=False)
@@ -184,11 +209,3 @@ class _Measured:
         """So many places were taken since it was last told."""
         self.held_s += taken * (now - self.seen)
         self.seen = now
-
-
-def _crowded() -> OverloadedError:
-    return OverloadedError(
-        "more questions come than this machine can answer: "
-        f"come back in {RETRY_AFTER_S:g} s, or add a replica",
-        retry_after_s=RETRY_AFTER_S,
-    )

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.access.gate import foreign_page
 from api.http.limits.admission import ClientLeftError
-from api.http.limits.places import RETRY_AFTER_S, Places
+from api.http.limits.places import COME_BACK_S, RETRY_AFTER_S, Places
 from api.http.openai_errors import refused
 from api.http.problems import TOLD
 from rag.aside import PLACE, standing_aside
@@ -49,7 +49,7 @@ class Comebacks:
         """This one is told to come back later."""
         client = scope.get("client")
         self._until.pop(client, None)
-        later_s = RETRY_AFTER_S * random.uniform(1, 2)  # noqa: S311 (no secret)
+        later_s = random.uniform(RETRY_AFTER_S, 2 * COME_BACK_S - RETRY_AFTER_S)  # noqa: S311
         self._until[client] = self._now() + later_s
 
     async def wait(self, scope: Scope) -> None:
