@@ -11,7 +11,6 @@ from api.doors.pinning import list_pins, pin_answer, remove_pin
 from api.http.access.caller import caller_of
 from api.http.openapi import link_docs
 from api.http.service import ServiceDep, json_response, problem_docs
-from api.keys.reach import By
 from api.models.inputs import AnswerId, check_collection
 from api.models.pins import PinIn, PinOut, PinsOut
 
@@ -30,8 +29,7 @@ PinIdPath = Annotated[AnswerId, Path(description="Id from the list.")]
 )
 async def pin(asked: PinIn, request: Request, service: ServiceDep) -> Response:
     """Pin an answer to a question: one that is kept, corrected or not, or one of your own."""
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant or None, caller.reach)
+    by = caller_of(request).by_reach
     return json_response(await pin_answer(service.application, asked, by), 201)
 
 
@@ -40,8 +38,7 @@ async def pins(
     request: Request, service: ServiceDep, collection: CollectionQuery = None
 ) -> Response:
     """The pinned answers, those that have expired included, each with the reason."""
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant or None, caller.reach)
+    by = caller_of(request).by_reach
     found = await list_pins(service.application, collection, by)
     return json_response(PinsOut(pins=found))
 
@@ -53,6 +50,5 @@ async def pins(
 )
 async def unpin(pin_id: PinIdPath, request: Request, service: ServiceDep) -> Response:
     """Delete a pinned answer; gives what it was."""
-    caller = caller_of(request)
-    by = By(caller.actor, caller.tenant or None, caller.reach)
+    by = caller_of(request).by_reach
     return json_response(await remove_pin(service.application, pin_id, by))

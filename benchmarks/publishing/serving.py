@@ -23,7 +23,28 @@ def load(result: Result) -> str:
         ]
     head = ["Answers by", "Load", "Answers a second", "p50, ms", "p99, ms", "Errors"]
     head.append("Of the processors the host took")
-    return f"{table(head, rows)}\n\n{_beside(result)}"
+    return f"{table(head, rows)}\n\n{_beside(result)}\n\n{_rounds(result)}"
+
+
+def _rounds(result: Result) -> str:
+    """What became of the crowd each time, the least disturbed round first."""
+    rows = []
+    for name, who in WHO.items():
+        for each in sorted(result[name]["rounds"], key=lambda one: one["overload"]["stolen"]):
+            over = each["overload"]
+            rows.append(
+                [
+                    who,
+                    f"{over['stolen']:.1%}",
+                    f"{over['refused']['p50_ms']:.1f}",
+                    f"{over['refused']['p99_ms']:.1f}",
+                    f"{over['p50_ms_by_alone']:.2f}",
+                    f"{over['p99_ms_by_alone']:.2f}",
+                ]
+            )
+    head = ["Answers by, at four times the capacity", "Of the processors the host took"]
+    head += ["Refusals, p50, ms", "p99, ms", "Let in, p50 by that alone", "p99 by that alone"]
+    return table(head, rows)
 
 
 def _times(one: Result) -> list[str]:

@@ -55,6 +55,11 @@ class Caller:
         return By(self.actor, self.tenant, self.reach)
 
     @property
+    def by_reach(self) -> By:
+        """As one who administers what is within reach, whoever's it is."""
+        return By(self.actor, self.tenant or None, self.reach)
+
+    @property
     def is_operator(self) -> bool:
         """Whether everything, whoever's it is, is within reach."""
         return self.reach.tenant is None

@@ -30,7 +30,7 @@ QUIET_PLACES_PER_CORE = 4
 CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
-LONGEST_WAIT_S = 2.0
+LONGEST_WAIT_S = 3.0
 TRIED_WAIT_S = 1.0
 CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
