@@ -70,6 +70,9 @@ class FakeAnswering:
     def rests(self, tier: Tier) -> bool:
         return tier in self.resting
 
+    async def warm_up(self) -> None:
+        pass
+
     async def close(self) -> None:
         self.ledger.close()
 

@@ -22,7 +22,7 @@ from batching_place import (
     answers_of,
     batch_server_beside,
 )
-from patience import FAR_S
+from patience import FAR_S, told_json
 from typer.testing import CliRunner
 
 from api.build import build_around, embedding
@@ -171,9 +171,8 @@ def test_a_service_that_is_killed_in_between(rag: Any, server: BatchServer) -> N
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert service.stdout is not None
     try:
-        "".join(iter(service.stdout.readline, "}\n"))
+        told_json(service)
         through = subprocess.run(
             [*command, *BATCH], env=environment, capture_output=True, text=True, check=False
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from patience import FAR_S
+from patience import FAR_S, told_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RAG = [sys.executable, str(Path(__file__).with_name("rag_with_fakes.py"))]
@@ -49,9 +49,7 @@ def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
     try:
-        assert process.stdout is not None
-        shown = "".join(iter(process.stdout.readline, "}\n")) + "}"
-        yield json.loads(shown)["url"], process
+        yield told_json(process)["url"], process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

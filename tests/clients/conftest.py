@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 from client_place import RAG, Place
-from patience import FAR_S
+from patience import FAR_S, told_json
 
 TEXTS = {
     "shop": "# Returns\n\nYou can return an item within 30 days of delivery. Keep the receipt.\n",
@@ -41,9 +40,7 @@ def service_url(place: Place) -> Iterator[str]:
         text=True,
     ) as process:
         try:
-            assert process.stdout is not None
-            told = "".join(iter(process.stdout.readline, "}\n")) + "}"
-            yield json.loads(told)["url"]
+            yield told_json(process)["url"]
         finally:
             process.terminate()
             process.wait(timeout=FAR_S)

@@ -6,7 +6,6 @@ the document's links; the same ones in every run.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from patience import FAR_S
+from patience import FAR_S, told_json
 from pydantic import SecretStr
 
 HERE = Path(__file__).parent
@@ -55,9 +54,7 @@ def serving(**settings: str) -> Iterator[str]:
             env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), **settings},
         )  # fmt: skip
         try:
-            assert process.stdout is not None
-            shown = "".join(iter(process.stdout.readline, "}\n")) + "}"
-            yield json.loads(shown)["url"]
+            yield told_json(process)["url"]
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=FAR_S)

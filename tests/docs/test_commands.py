@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from patience import FAR_S
+from patience import FAR_S, told_json
 
 import api.routes
 from api.cli.main import make_app
@@ -115,8 +115,7 @@ def service(tmp_path, environment):
         text=True,
     ) as process:
         try:
-            told = "".join(iter(process.stdout.readline, "}\n")) + "}"
-            yield json.loads(told)["url"], folder
+            yield told_json(process)["url"], folder
         finally:
             process.terminate()
             process.wait(timeout=FAR_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from patience import FAR_S
+from patience import FAR_S, told_json
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "indexing"))  # for the stand-in of a Qdrant server
@@ -58,10 +57,8 @@ def serving(data_dir: Path, **settings: str) -> Iterator[Service]:
         [*RAG, "serve", "--port", "0", "--json"],
         stdout=subprocess.PIPE, text=True, env=environment(data_dir, settings),
     )  # fmt: skip
-    assert process.stdout is not None
     try:
-        shown = "".join(iter(process.stdout.readline, "}\n")) + "}"
-        url = json.loads(shown)["url"]
+        url = told_json(process)["url"]
         with httpx.Client(base_url=url, trust_env=False, timeout=FAR_S) as client:
             yield Service(url, process, client)
     finally:
