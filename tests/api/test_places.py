@@ -171,10 +171,10 @@ async def test_those_who_come_back_at_once_do_not_keep_it_crowded_for_ever() -> 
 
 @on_virtual_clock
 async def test_the_more_often_it_is_crowded_again_the_later_it_is_over() -> None:
-    opened, _ = await opened_under(1 / (2 / EACH_S), 110)
+    opened, _ = await opened_under(1 / (1.8 / EACH_S), 110)
     pauses = [later - earlier for earlier, later in pairwise(opened)]
     expected = [2 * FIRST_TRY_S, 4 * FIRST_TRY_S, 8 * FIRST_TRY_S]
-    assert pauses == pytest.approx(expected, abs=4)
+    assert pauses == pytest.approx(expected, abs=5)  # it takes four to notice
 
 
 @on_virtual_clock

@@ -31,6 +31,7 @@ CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
 LONGEST_WAIT_S = 3.0
+TOGETHER_WAIT_S = 1.5
 TRIED_WAIT_S = 1.0
 CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
@@ -146,7 +147,7 @@ class Places:
             is_over = measured.came / elapsed_s * self._each_s <= 1
             together_s = measured.refused / elapsed_s * COME_BACK_S * self._each_s
             closed_s = now - self._closed_at
-            if is_over or (closed_s >= self._closed_s and together_s <= LONGEST_WAIT_S):
+            if is_over or (closed_s >= self._closed_s and together_s <= TOGETHER_WAIT_S):
                 self._open(LONGEST_WAIT_S)
             elif closed_s >= LAST_TRY_S:
                 self._open(TRIED_WAIT_S)
