@@ -120,7 +120,7 @@ def _make_server(application: Application, holder: Holder) -> Any:
     import uvicorn
 
     from api.http.app import create_app
-    from api.http.limits.connections import Connection
+    from api.http.limits.connections import IDLE_S, Connection
     from api.http.limits.patience import Patience
     from api.telemetry.logs import configure_logging
 
@@ -134,6 +134,7 @@ def _make_server(application: Application, holder: Holder) -> Any:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     server = uvicorn.Server(config)

@@ -220,6 +220,37 @@ async def opened_under(every_s: float, seconds: float) -> tuple[list[float], lis
 
 
 @on_virtual_clock
+async def test_who_comes_while_the_machine_stands_still_has_his_turn_soon() -> None:
+    places, began = Places(1, now), now()
+    still = (began + 19.1, began + 23.1)
+
+    async def sleep_until(moment: float) -> None:
+        await asyncio.sleep((still[1] if still[0] <= moment < still[1] else moment) - now())
+
+    async def ask(at: float) -> float:
+        await sleep_until(at)
+        place = await places.enter()
+        waited = now() - at
+        await sleep_until(now() + EACH_S * QUIET)
+        place.end()
+        return waited
+
+    comes = (began + EACH_S / 0.7 * count for count in range(4_000))
+    waited = await asyncio.gather(*map(ask, comes))
+    assert 3.9 < max(waited) < 7, "in whatever order they wake"
+    assert max(waited[-500:]) < 0.1, "none waits any more some seconds later"
+
+
+@on_virtual_clock
+async def test_a_crowd_is_noticed_soon_where_all_was_well_for_long() -> None:
+    places = Places(1, now)
+    await come(places, EACH_S / 0.7, EACH_S * QUIET, 3_000)
+    done = await come(places, EACH_S / 4, EACH_S * QUIET, 2_000)
+    assert places.is_crowded
+    assert max(one for one in done if isinstance(one, float)) < 3
+
+
+@on_virtual_clock
 async def test_all_that_waits_is_told_when_a_wait_was_too_long() -> None:
     places = Places(1, now)
     seats = [await places.enter() for _ in range(QUIET)]

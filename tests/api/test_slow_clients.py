@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,6 +111,20 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for(url: str) -> None:
 def test_who_sends_no_request_is_not_waited_for(url: str, sent: bytes) -> None:
     with connect(url) as connection:
         drip(connection, sent) if sent else rest_of(connection)
+
+
+def test_between_two_requests_a_connection_is_kept(url: str) -> None:
+    where = urlsplit(url).netloc
+    with closing(http.client.HTTPConnection(where, timeout=FAR_S)) as kept:
+        kept.request("GET", "/health")
+        kept.getresponse().read()
+        first = kept.sock
+        time.sleep(6)  # uvicorn's own patience is 5 s
+        kept.request("GET", "/health")
+        assert kept.getresponse().read()
+        assert kept.sock is first
+        first.sendall(b"GET /health")
+        assert "longer than 1 s" in problem_in(rest_of(first), 408)["detail"]
 
 
 def test_a_body_that_comes_byte_by_byte_is_not_waited_for(url: str) -> None:

@@ -22,6 +22,9 @@ from api.http.request_ids import request_id
 
 MAX_HEAD_BYTES = 65_536
 LOOK_EVERY_S = 1.0
+IDLE_S = 75
+"""How long a connection is kept for a next request: longer than proxies keep theirs to a service,
+which is 60 s by default. If the service closed it first, a question could fall into the closing."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,13 +89,17 @@ class Connection(HttpToolsProtocol):
         if self._unread.is_too_slow(self.transport.get_write_buffer_size()):
             _log.info("a client that does not read is cut off, with %d bytes", self._unread.left)
             self.transport.abort()
-        elif not self.transport.is_closing() and not self._serves():
+        elif not (self.transport.is_closing() or self._serves() or self._is_idle()):
             self._waited_s += LOOK_EVERY_S
             if self._waited_s > self._patience.seconds:
                 self._give_up()
 
     def _serves(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_idle(self) -> bool:
+        """Whether it is between two requests; uvicorn counts the time."""
+        return self.cycle is not None and not self._has_head and self._head_bytes == 0
 
     def _give_up(self) -> None:
         """End the wait for a head, with a word to who has begun one."""

@@ -1,6 +1,7 @@
 """Places for questions: no more are worked on at once than the machine can work on.
 
-As long as the machine keeps up, who finds no place waits for one, first come, first served. When
+As long as the machine keeps up, who finds no place waits for one, first come, first served: after a
+moment in which it stood still, as virtual machines do, those who wait have their turn soon. When
 more come than it can answer, waiting helps nobody: it is crowded. Then those who wait are told to
 come back, a newcomer waits a moment at most, the newest go first, and fewer are worked on at once,
 so that the answers which are given are given soon. It ends when no more come than can be answered,
@@ -30,11 +31,17 @@ QUIET_PLACES_PER_CORE = 4
 CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
-LONGEST_WAIT_S = 3.0
+LONGEST_WAIT_S = 8.0
+TOO_MUCH = 1.25
+"""If so many come for each that can be answered, a queue does not pass: `OVERLOADED_WAIT_S` is
+waited then, and no longer."""
+OVERLOADED_WAIT_S = 2.0
 TOGETHER_WAIT_S = 1.5
 TRIED_WAIT_S = 1.0
 CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
+FADING = 0.9
+"""What a measure counts for a window later: a second is not taken for the rule."""
 FIRST_TRY_S = 5.0
 LAST_TRY_S = 60.0
 """How long it stays crowded: this long at least, if as many come, and twice as long each time that
@@ -53,8 +60,8 @@ class Places:
         self._opened_at = now() - FIRST_TRY_S
         self._closed_at = 0.0
         self._closed_s = FIRST_TRY_S
-        self._patience_s = LONGEST_WAIT_S
-        self._each_s = 0.0  # one question after the other takes so long
+        self._tried_wait_s = LONGEST_WAIT_S
+        self._load = _Load()
         self._measured = _Measured(now())
 
     async def enter(self) -> Seat:
@@ -82,14 +89,21 @@ class Places:
     def _limit(self) -> int:
         return CROWDED_PLACES if self.is_crowded else QUIET_PLACES_PER_CORE * self._cores
 
+    @property
+    def _patience_s(self) -> float:
+        if self.is_crowded:
+            return CROWDED_WAIT_S
+        is_too_much = self._load.offered > TOO_MUCH
+        return min(self._tried_wait_s, OVERLOADED_WAIT_S if is_too_much else LONGEST_WAIT_S)
+
     async def _wait(self) -> None:
-        if not self.is_crowded and self._wait_ahead_s() > self._patience_s:
+        wait_ahead_s = len(self._waiting) * self._load.each_s
+        if not self.is_crowded and wait_ahead_s > self._patience_s:
             self._close_up()
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        longest_s = CROWDED_WAIT_S if self.is_crowded else self._patience_s
         try:
-            await asyncio.wait({waiter}, timeout=longest_s)
+            await asyncio.wait({waiter}, timeout=self._patience_s)
             if waiter.done():
                 waiter.result()
                 return
@@ -104,10 +118,6 @@ class Places:
                 self._change(-1)
             raise
 
-    def _wait_ahead_s(self) -> float:
-        """How long a newcomer would wait."""
-        return len(self._waiting) * self._each_s
-
     def _close_up(self) -> None:
         """From now on it is crowded: who waits has waited in vain."""
         now = self._now()
@@ -119,11 +129,11 @@ class Places:
             waiter.set_exception(self._crowded())
         self._waiting.clear()
 
-    def _open(self, patience_s: float) -> None:
+    def _open(self, tried_wait_s: float) -> None:
         """From now on it is not crowded any more, unless somebody has to wait for longer."""
         self.is_crowded = False
         self._opened_at = self._now()
-        self._patience_s = patience_s
+        self._tried_wait_s = tried_wait_s
 
     def _change(self, taken: int) -> None:
         """One more place is taken, or one less; then somebody who waits gets it."""
@@ -141,18 +151,18 @@ class Places:
         if elapsed_s < WINDOW_S:
             return
         measured.hold(now, self._taken)
-        if measured.ended:
-            self._each_s = measured.held_s / measured.ended / self._limit
+        load = self._load
+        load.add(measured, elapsed_s, self._limit)
         if self.is_crowded:
-            is_over = measured.came / elapsed_s * self._each_s <= 1
-            together_s = measured.refused / elapsed_s * COME_BACK_S * self._each_s
+            is_over = measured.came / elapsed_s * load.each_s <= 1
+            together_s = measured.refused / elapsed_s * COME_BACK_S * load.each_s
             closed_s = now - self._closed_at
             if is_over or (closed_s >= self._closed_s and together_s <= TOGETHER_WAIT_S):
                 self._open(LONGEST_WAIT_S)
             elif closed_s >= LAST_TRY_S:
                 self._open(TRIED_WAIT_S)
         elif now - self._opened_at >= FIRST_TRY_S:
-            self._patience_s = LONGEST_WAIT_S
+            self._tried_wait_s = LONGEST_WAIT_S
         self._measured = _Measured(now)
 
     def _crowded(self) -> OverloadedError:
@@ -210,3 +220,30 @@ class _Measured:
         """So many places were taken since it was last told."""
         self.held_s += taken * (now - self.seen)
         self.seen = now
+
+
+@dataclass(slots=True)
+class _Load:
+    """What happened lately, in sums that fade."""
+
+    came: float = 0.0
+    ended: float = 0.0
+    held_s: float = 0.0
+    elapsed_s: float = 0.0
+
+    def add(self, measured: _Measured, elapsed_s: float, places: int) -> None:
+        """Of a window of so many seconds, in which there were so many places."""
+        self.came = FADING * self.came + measured.came
+        self.ended = FADING * self.ended + measured.ended
+        self.held_s = FADING * self.held_s + measured.held_s / places
+        self.elapsed_s = FADING * self.elapsed_s + elapsed_s
+
+    @property
+    def each_s(self) -> float:
+        """One question after the other takes so long."""
+        return self.held_s / self.ended if self.ended else 0.0
+
+    @property
+    def offered(self) -> float:
+        """How many come for each that can be answered."""
+        return self.came / self.elapsed_s * self.each_s if self.elapsed_s else 0.0
