@@ -43,9 +43,8 @@ from benchmarks.service import rag, running_process
 SCRIPT = Path(__file__).with_name("open_loop.lua")
 CLIENTS = 16
 SPARE_CONNECTIONS = 8
-"""Besides three for each request of a second: enough that none is waited for, and that nobody comes
-back sooner than he is told, which is within two seconds; and few enough that none idles for the
-five seconds after which the service closes it."""
+"""Besides five for each request of a second: enough that none is waited for, and that nobody comes
+back sooner than he is told, which is within two seconds, even after a standstill."""
 STEADY_SHARE = 0.7
 OVERLOAD = 4
 SETTLING_S = 3.0
@@ -94,7 +93,7 @@ def asked_by(target: Target, clients: int, seconds: float) -> Load:
 
 def asked_at(target: Target, rate: float, seconds: float) -> Load:
     """So many requests come a second, whether or not earlier ones were answered."""
-    return _run(target, SPARE_CONNECTIONS + round(3 * rate), seconds, rate)
+    return _run(target, SPARE_CONNECTIONS + round(5 * rate), seconds, rate)
 
 
 def _run(target: Target, connections: int, seconds: float, rate: float) -> Load:

@@ -3,15 +3,15 @@
 As long as the machine keeps up, who finds no place waits for one, first come, first served: after a
 moment in which it stood still, as virtual machines do, those who wait have their turn soon. When
 more come than it can answer, waiting helps nobody: it is crowded. Then those who wait are told to
-come back, a newcomer waits a moment at most, the newest go first, and fewer are worked on at once,
-so that the answers which are given are given soon. It ends when no more come than can be answered,
-which is measured all the time by how long questions hold their places. It ends after a while, too,
-when all who were told to come back could be answered soon if they came together: they are counted
-again and again. And since who comes back at once is counted even more often, it is tried without
-after a longer while whatever was counted, but whoever waits in such a try waits less.
+come back, who finds no place is told so at once, and fewer are worked on at once, so that the
+answers which are given are given soon. It ends when no more come than can be answered, which is
+measured all the time by how long questions hold their places. It ends after a while, too, when all
+who were told to come back could be answered soon if they came together: they are counted again and
+again. And since who comes back at once is counted even more often, it is tried without after a
+longer while whatever was counted, but whoever waits in such a try waits less.
 
-The thought is that of K. Nichols and V. Jacobson, "Controlling Queue Delay" (ACM Queue 10(5),
-2012), with the newest first as B. Maurer has it in "Fail at Scale" (ACM Queue 13(8), 2015).
+That a queue which passes is good and one which stands is bad is the thought of K. Nichols and
+V. Jacobson, "Controlling Queue Delay" (ACM Queue 10(5), 2012).
 """
 
 from __future__ import annotations
@@ -32,13 +32,12 @@ CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
 LONGEST_WAIT_S = 8.0
-TOO_MUCH = 1.25
-"""If so many come for each that can be answered, a queue does not pass: `OVERLOADED_WAIT_S` is
-waited then, and no longer."""
-OVERLOADED_WAIT_S = 2.0
+GROWING_WAIT_S = 2.0
+GROWTH = 0.25
+"""Where a queue grows by so many seconds of work a second, for two seconds in a row, it does not
+pass by itself: `GROWING_WAIT_S` is waited then, and no longer."""
 TOGETHER_WAIT_S = 1.5
 TRIED_WAIT_S = 1.0
-CROWDED_WAIT_S = 0.005
 WINDOW_S = 1.0
 FADING = 0.9
 """What a measure counts for a window later: a second is not taken for the rule."""
@@ -61,7 +60,10 @@ class Places:
         self._closed_at = 0.0
         self._closed_s = FIRST_TRY_S
         self._tried_wait_s = LONGEST_WAIT_S
-        self._load = _Load()
+        self._busy_s = 0.0  # the sums of lately, of which fades what was earlier
+        self._ended = 0.0
+        self._waited = 0  # so many, when it was measured last
+        self._grown = 0  # for so many windows in a row
         self._measured = _Measured(now())
 
     async def enter(self) -> Seat:
@@ -76,8 +78,8 @@ class Places:
 
     @property
     def are_hopeless(self) -> bool:
-        """Whether it is crowded, and as many wait already as there are places."""
-        return self.is_crowded and len(self._waiting) >= self._limit
+        """Whether it is crowded, and all places are taken."""
+        return self.is_crowded and self._taken >= self._limit
 
     def turn_away(self) -> OverloadedError:
         """What somebody is told who did not come as far as to a place; he counts all the same."""
@@ -90,16 +92,19 @@ class Places:
         return CROWDED_PLACES if self.is_crowded else QUIET_PLACES_PER_CORE * self._cores
 
     @property
+    def _each_s(self) -> float:
+        """One question after the other takes so long."""
+        return self._busy_s / self._ended if self._ended else 0.0
+
+    @property
     def _patience_s(self) -> float:
-        if self.is_crowded:
-            return CROWDED_WAIT_S
-        is_too_much = self._load.offered > TOO_MUCH
-        return min(self._tried_wait_s, OVERLOADED_WAIT_S if is_too_much else LONGEST_WAIT_S)
+        return min(self._tried_wait_s, GROWING_WAIT_S if self._grown >= 2 else LONGEST_WAIT_S)
 
     async def _wait(self) -> None:
-        wait_ahead_s = len(self._waiting) * self._load.each_s
-        if not self.is_crowded and wait_ahead_s > self._patience_s:
+        if not self.is_crowded and len(self._waiting) * self._each_s > self._patience_s:
             self._close_up()
+        if self.is_crowded:
+            raise self._crowded()
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -108,8 +113,7 @@ class Places:
                 waiter.result()
                 return
             self._waiting.remove(waiter)
-            if not self.is_crowded:
-                self._close_up()
+            self._close_up()
             raise self._crowded()
         except asyncio.CancelledError:
             if waiter in self._waiting:
@@ -124,6 +128,7 @@ class Places:
         is_again = now - self._opened_at < FIRST_TRY_S
         self._closed_s = min(2 * self._closed_s, LAST_TRY_S) if is_again else FIRST_TRY_S
         self._closed_at = now
+        self._hold()
         self.is_crowded = True
         for waiter in self._waiting:
             waiter.set_exception(self._crowded())
@@ -131,18 +136,21 @@ class Places:
 
     def _open(self, tried_wait_s: float) -> None:
         """From now on it is not crowded any more, unless somebody has to wait for longer."""
+        self._hold()
         self.is_crowded = False
         self._opened_at = self._now()
         self._tried_wait_s = tried_wait_s
 
     def _change(self, taken: int) -> None:
         """One more place is taken, or one less; then somebody who waits gets it."""
-        self._measured.hold(self._now(), self._taken)
+        self._hold()
         self._taken += taken
         while self._waiting and self._taken < self._limit:
-            waiter = self._waiting.pop() if self.is_crowded else self._waiting.popleft()
-            waiter.set_result(None)
+            self._waiting.popleft().set_result(None)
             self._taken += 1
+
+    def _hold(self) -> None:
+        self._measured.hold(self._now(), min(1.0, self._taken / min(self._cores, self._limit)))
 
     def _measure(self) -> None:
         """At the end of a window, look how long places were held and how many were wanted."""
@@ -150,12 +158,15 @@ class Places:
         elapsed_s = now - measured.since
         if elapsed_s < WINDOW_S:
             return
-        measured.hold(now, self._taken)
-        load = self._load
-        load.add(measured, elapsed_s, self._limit)
+        self._hold()
+        self._busy_s = FADING * self._busy_s + measured.busy_s
+        self._ended = FADING * self._ended + measured.ended
+        growth = (len(self._waiting) - self._waited) * self._each_s / elapsed_s
+        self._grown = self._grown + 1 if growth > GROWTH else 0
+        self._waited = len(self._waiting)
         if self.is_crowded:
-            is_over = measured.came / elapsed_s * load.each_s <= 1
-            together_s = measured.refused / elapsed_s * COME_BACK_S * load.each_s
+            is_over = measured.came / elapsed_s * self._each_s <= 1
+            together_s = measured.refused / elapsed_s * COME_BACK_S * self._each_s
             closed_s = now - self._closed_at
             if is_over or (closed_s >= self._closed_s and together_s <= TOGETHER_WAIT_S):
                 self._open(LONGEST_WAIT_S)
@@ -204,46 +215,19 @@ class Seat:
 
 @dataclass(slots=True)
 class _Measured:
-    """What happened since a moment: who came, was refused, ended, and how long places were held."""
+    """What happened since a moment: who came, was refused, ended, and how long the cores worked."""
 
     since: float
     came: int = 0
     refused: int = 0
     ended: int = 0
-    held_s: float = 0.0
+    busy_s: float = 0.0
     seen: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.seen = self.since
 
-    def hold(self, now: float, taken: int) -> None:
-        """So many places were taken since it was last told."""
-        self.held_s += taken * (now - self.seen)
+    def hold(self, now: float, share: float) -> None:
+        """Such a share of the cores had work since it was last told."""
+        self.busy_s += share * (now - self.seen)
         self.seen = now
-
-
-@dataclass(slots=True)
-class _Load:
-    """What happened lately, in sums that fade."""
-
-    came: float = 0.0
-    ended: float = 0.0
-    held_s: float = 0.0
-    elapsed_s: float = 0.0
-
-    def add(self, measured: _Measured, elapsed_s: float, places: int) -> None:
-        """Of a window of so many seconds, in which there were so many places."""
-        self.came = FADING * self.came + measured.came
-        self.ended = FADING * self.ended + measured.ended
-        self.held_s = FADING * self.held_s + measured.held_s / places
-        self.elapsed_s = FADING * self.elapsed_s + elapsed_s
-
-    @property
-    def each_s(self) -> float:
-        """One question after the other takes so long."""
-        return self.held_s / self.ended if self.ended else 0.0
-
-    @property
-    def offered(self) -> float:
-        """How many come for each that can be answered."""
-        return self.came / self.elapsed_s * self.each_s if self.elapsed_s else 0.0
