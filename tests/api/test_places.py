@@ -17,11 +17,11 @@ from virtual_clock import now, on_virtual_clock
 from api.http.limits.places import (
     COME_BACK_S,
     FIRST_TRY_S,
-    GROWING_WAIT_S,
     LAST_TRY_S,
     LONGEST_WAIT_S,
     QUIET_PLACES_PER_CORE,
     RETRY_AFTER_S,
+    SHORTER_WAIT_S,
     TRIED_WAIT_S,
     WINDOW_S,
     Places,
@@ -98,7 +98,7 @@ async def test_before_it_is_crowded_nobody_waits_for_long() -> None:
     places = Places(1, now)
     done = await come(places, 0.0025, 0.01 * QUIET, 1_600)
     waited = [one for one in done if isinstance(one, float)]
-    assert max(waited) <= GROWING_WAIT_S + WINDOW_S
+    assert max(waited) <= SHORTER_WAIT_S + WINDOW_S
     late = [one for one in done[1_200:] if isinstance(one, float)]  # from three seconds on
     assert len(late) >= 25 - 2, "the one place that is left is always taken, 40 ms at a time"
     assert max(late) == 0

@@ -32,10 +32,10 @@ CROWDED_PLACES = 1
 """Of one process, on however many cores: what two questions do in Python they do in turns, so a
 second one makes the first one slower and hardly a newcomer's answer sooner."""
 LONGEST_WAIT_S = 8.0
-GROWING_WAIT_S = 2.0
-GROWTH = 0.25
-"""Where a queue grows by so many seconds of work a second, for two seconds in a row, it does not
-pass by itself: `GROWING_WAIT_S` is waited then, and no longer."""
+SHORTER_WAIT_S = 2.0
+GROWTH = 1.0
+"""A queue that grows by so many seconds of work a second, for two seconds in a row, does not pass:
+twice as many come as can be answered. Then `SHORTER_WAIT_S` is waited, and just after a crowd."""
 TOGETHER_WAIT_S = 1.5
 TRIED_WAIT_S = 1.0
 WINDOW_S = 1.0
@@ -98,7 +98,7 @@ class Places:
 
     @property
     def _patience_s(self) -> float:
-        return min(self._tried_wait_s, GROWING_WAIT_S if self._grown >= 2 else LONGEST_WAIT_S)
+        return min(self._tried_wait_s, SHORTER_WAIT_S if self._grown >= 2 else LONGEST_WAIT_S)
 
     async def _wait(self) -> None:
         if not self.is_crowded and len(self._waiting) * self._each_s > self._patience_s:
@@ -169,7 +169,7 @@ class Places:
             together_s = measured.refused / elapsed_s * COME_BACK_S * self._each_s
             closed_s = now - self._closed_at
             if is_over or (closed_s >= self._closed_s and together_s <= TOGETHER_WAIT_S):
-                self._open(LONGEST_WAIT_S)
+                self._open(SHORTER_WAIT_S)
             elif closed_s >= LAST_TRY_S:
                 self._open(TRIED_WAIT_S)
         elif now - self._opened_at >= FIRST_TRY_S:
