@@ -62,7 +62,9 @@ def _beside(result: Result) -> str:
             f"at four times the capacity, and who is let in waits "
             f"{one['overload']['p50_ms_by_alone']:.1f} times as long as alone (p99 "
             f"{one['overload']['p99_ms_by_alone']:.1f} times), by medians of {len(one['rounds'])} "
-            f"rounds. In {result['steady_minutes']:g} minutes at 70% the memory went from "
+            f"rounds; before it is noticed, some wait "
+            f"{one['overload']['longest_while_settling_ms'] / 1000:.1f} s. "
+            f"In {result['steady_minutes']:g} minutes at 70% the memory went from "
             f"{memory['first_mb']:,} to {memory['last_mb']:,} MB."
         )
     first = result["quoting"]["first_byte"]
