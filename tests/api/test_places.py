@@ -209,8 +209,8 @@ async def opened_under(every_s: float, seconds: float) -> tuple[list[float], lis
 @on_virtual_clock
 async def test_who_comes_while_the_machine_stands_still_has_his_turn_soon() -> None:
     places, began = Places(1, now), now()
-    still_at, still_until = began + 19.1, began + 23.1
-    done_at = began  # one core works on one question after the other
+    still_at, still_until = began + 19.105, began + 23.1
+    done_at = began  # one core works on one question after the other, and on one just then
 
     async def sleep_until(moment: float) -> None:
         is_still = still_at <= moment < still_until

@@ -5,7 +5,7 @@ moment in which it stood still, as virtual machines do, those who wait have thei
 more come than it can answer, waiting helps nobody: it is crowded. Then those who wait are told to
 come back, who finds no place is told so at once, and fewer are worked on at once, so that the
 answers which are given are given soon. It ends when no more come than can be answered, which is
-measured all the time by how long questions hold their places. It ends after a while, too, when all
+measured all the time by how long the cores have work. It ends after a while, too, when all
 who were told to come back could be answered soon if they came together: they are counted again and
 again. And since who comes back at once is counted even more often, it is tried without after a
 longer while whatever was counted, but whoever waits in such a try waits less.
@@ -153,7 +153,7 @@ class Places:
         self._measured.hold(self._now(), min(1.0, self._taken / min(self._cores, self._limit)))
 
     def _measure(self) -> None:
-        """At the end of a window, look how long places were held and how many were wanted."""
+        """At the end of a window, look how long the cores had work and how many came."""
         now, measured = self._now(), self._measured
         elapsed_s = now - measured.since
         if elapsed_s < WINDOW_S:
