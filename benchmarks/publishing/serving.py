@@ -23,7 +23,32 @@ def load(result: Result) -> str:
         ]
     head = ["Answers by", "Load", "Answers a second", "p50, ms", "p99, ms", "Errors"]
     head.append("Of the processors the host took")
-    return f"{table(head, rows)}\n\n{_beside(result)}\n\n{_rounds(result)}"
+    return f"{table(head, rows)}\n\n{_beside(result)}\n\n{_rounds(result)}\n\n{_disturbed(result)}"
+
+
+def _disturbed(result: Result) -> str:
+    """What was measured again."""
+    said = []
+    for name, who in WHO.items():
+        one = result[name]
+        for what, measured in (("the capacity", "capacity"), ("the minutes at 70%", "steady")):
+            said += [
+                f"{what} with {who} (the host took {each['stolen']:.0%}, {each['errors']} of "
+                f"{each['requests']:,} not answered, p99 {each['p99_ms']:,.0f} ms)"
+                for each in one[measured]["disturbed"]
+            ]
+        said += [
+            f"a round of four times the capacity with {who} (the host took {each['stolen']:.0%}, "
+            f"refusals p50 {each['overload']['refused']['p50_ms']:.1f} ms, let in "
+            f"{each['overload']['p50_ms_by_alone']:.2f} times as long as alone)"
+            for round_ in one["rounds"]
+            for each in round_["disturbed"]
+        ]
+    again = "; ".join(said) or "nothing"
+    return (
+        "What the host took more than a twentieth of the processors from is measured again, three "
+        f"times at most, and the least disturbed one counts. That was so with: {again}."
+    )
 
 
 def _rounds(result: Result) -> str:
