@@ -30,8 +30,8 @@ serve: $(VENV)/.installed  ## Serve what is indexed
 test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its four slow parts
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/browser --ignore=tests/killed --ignore=tests/faults --ignore=tests/vllm
 
-test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: two minutes
-	$(BIN)/python -m pytest tests/browser
+test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: three minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 
 test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
 	$(BIN)/python -m pytest tests/killed -s
