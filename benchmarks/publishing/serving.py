@@ -182,11 +182,18 @@ def _load(result: Result) -> Iterator[Row]:
         first <= 30,
     )
     for name, who in WHO.items():
-        over = result[name]["overload"]
+        steady, over = result[name]["steady"], result[name]["overload"]
+        yield Row(
+            f"Not answered in {result['steady_minutes']:g} minutes at 70% of the capacity, {who}",
+            f"{steady['errors']} of {steady['requests']:,}",
+            "",
+            "none",
+            steady["errors"] == 0,
+        )
         refused = over["refused"]["p50_ms"]
         yield Row(
             f"Refusals at four times the capacity, {who}, median",
-            f"{refused:.1f} ms",
+            f"{refused:.1f} ms (p99 {over['refused']['p99_ms']:.0f})",
             "",
             "under 20 ms",
             refused < 20,
@@ -194,7 +201,7 @@ def _load(result: Result) -> Iterator[Row]:
         times = over["p50_ms_by_alone"]
         yield Row(
             f"Latency of those let in, against alone, {who}",
-            f"{times:.1f} times",
+            f"{times:.1f} times (p99 {over['p99_ms_by_alone']:.1f})",
             "",
             "at most 2 times",
             times <= 2,
