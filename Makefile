@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DATA ?= ../shared/data
+ON_TWO_WORKERS := -n 2 --dist worksteal
 
 .PHONY: help demo serve test test-browser test-killed test-faults test-vllm lint types check clean fit bench bench-retrieval \
 	bench-compression bench-speed bench-growth bench-ingestion bench-http bench-load bench-models bench-deciding \
@@ -28,10 +29,10 @@ serve: $(VENV)/.installed  ## Serve what is indexed
 	$(BIN)/rag serve
 
 test: $(VENV)/.installed-test tests/clients/node_modules/.installed  ## The suite, but for its four slow parts
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/browser --ignore=tests/killed --ignore=tests/faults --ignore=tests/vllm
+	$(BIN)/python -m pytest $(ON_TWO_WORKERS) --ignore=tests/browser --ignore=tests/killed --ignore=tests/faults --ignore=tests/vllm
 
 test-browser: $(VENV)/.installed-test  ## The page and the widget in a real browser: three minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
+	$(BIN)/python -m pytest $(ON_TWO_WORKERS) tests/browser
 
 test-killed: $(VENV)/.installed-test  ## kill -9 at fifty points of an ingestion: some minutes
 	$(BIN)/python -m pytest tests/killed -s

@@ -44,11 +44,7 @@ def _disturbed(result: Result) -> str:
             for round_ in one["rounds"]
             for each in round_["disturbed"]
         ]
-    again = "; ".join(said) or "nothing"
-    return (
-        "What the host took more than a twentieth of the processors from is measured again, three "
-        f"times at most, and the least disturbed one counts. That was so with: {again}."
-    )
+    return f"Measured again: {'; '.join(said) or 'nothing'}."
 
 
 def _rounds(result: Result) -> str:
@@ -81,7 +77,9 @@ def _beside(result: Result) -> str:
     said = []
     for name, who in WHO.items():
         one = result[name]
-        refused, memory = one["overload"]["refused"], one["steady"]["memory"]
+        refused = one["overload"]["refused"]
+        steadily = [one["steady"], *one["steady"]["disturbed"]]  # by one process, without a break
+        memory = [each["memory"] for each in steadily]
         said.append(
             f"With {who}, a refusal takes {refused['p50_ms']:.1f} ms (p99 {refused['p99_ms']:.0f}) "
             f"at four times the capacity, and who is let in waits "
@@ -89,8 +87,9 @@ def _beside(result: Result) -> str:
             f"{one['overload']['p99_ms_by_alone']:.1f} times), by medians of {len(one['rounds'])} "
             f"rounds; before it is noticed, some wait "
             f"{one['overload']['longest_while_settling_ms'] / 1000:.1f} s. "
-            f"In {result['steady_minutes']:g} minutes at 70% the memory went from "
-            f"{memory['first_mb']:,} to {memory['last_mb']:,} MB."
+            f"In {result['steady_minutes'] * len(memory):g} minutes at 70% the memory went from "
+            f"{min(each['first_mb'] for each in memory):,} to "
+            f"{max(each['last_mb'] for each in memory):,} MB."
         )
     first = result["quoting"]["first_byte"]
     said.append(
